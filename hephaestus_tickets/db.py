@@ -1,0 +1,164 @@
+"""Where the database is, and sessions on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import URL, Connection, Engine, create_engine, inspect, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from hephaestus_tickets.domain.errors import SetupError
+
+REVISION = "0001"
+REVISIONS = ("0001",)
+CONNECT_SECONDS = 5
+# No call waits for ever: a lock that is not had in this time is a refusal, not a hang.
+LOCK_SECONDS = 20
+STATEMENT_SECONDS = 60
+
+SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
+
+
+class DatabaseSettings(BaseSettings):
+    """`DB_…`: a PostgreSQL server of your own; without DB_HOST the embedded one is used."""
+
+    model_config = SettingsConfigDict(env_prefix="DB_")
+
+    host: str = ""
+    port: int = Field(default=5432, ge=1, le=65535)
+    name: str = "hephaestus_tickets"
+    user: str = "hephaestus"
+    password: SecretStr = SecretStr("")
+    sslmode: SslMode = "prefer"
+
+    def url(self) -> URL:
+        return URL.create(
+            "postgresql+psycopg",
+            username=self.user,
+            password=self.password.get_secret_value() or None,
+            host=self.host,
+            port=self.port,
+            database=self.name,
+            query={"sslmode": self.sslmode},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaState:
+    """The revision a database stands at; None where there is no schema."""
+
+    revision: str | None
+
+    @property
+    def is_current(self) -> bool:
+        return self.revision == REVISION
+
+    def refuse_newer(self) -> None:
+        if self.revision is not None and self.revision not in REVISIONS:
+            raise SetupError(
+                f"The database is at schema revision {self.revision}, which this version "
+                f"(revision {REVISION}) does not know: upgrade hephaestus-tickets."
+            )
+
+    def refuse_other(self) -> None:
+        self.refuse_newer()
+        if not self.is_current:
+            raise SetupError(
+                f"The database is at schema revision {self.revision or 'none'}, this version "
+                f"needs {REVISION}: run `hephaestus-tickets init-db`."
+            )
+
+
+def schema_state(connection: Connection) -> SchemaState:
+    if not inspect(connection).has_table("alembic_version"):
+        return SchemaState(None)
+    return SchemaState(connection.execute(text("SELECT version_num FROM alembic_version")).scalar())
+
+
+def connect_args(*, seconds: int = CONNECT_SECONDS) -> dict[str, object]:
+    """What every connection of ours sets: bounded waits, UTC, our name in pg_stat_activity."""
+    return {
+        "connect_timeout": seconds,
+        "application_name": "hephaestus-tickets",
+        "options": (
+            f"-c lock_timeout={LOCK_SECONDS}s -c statement_timeout={STATEMENT_SECONDS}s"
+            " -c timezone=UTC -c client_encoding=UTF8"
+        ),
+    }
+
+
+class Database:
+    """The pool of connections. It takes none before a session's first statement."""
+
+    def __init__(self, url: URL, *, pool_size: int = 10) -> None:
+        self.url = url
+        # pool_pre_ping: a connection lost while idle is replaced before a call can meet it.
+        self._engine = create_async_engine(
+            url,
+            connect_args=connect_args(),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=LOCK_SECONDS,
+            pool_pre_ping=True,
+        )
+        self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def get_session(self) -> AsyncGenerator[AsyncSession]:
+        """One transaction: committed when the block ends well, else rolled back."""
+        async with self._sessions.begin() as session:
+            yield session
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+@asynccontextmanager
+async def open_database(url: URL, *, pool_size: int = 10) -> AsyncGenerator[Database]:
+    database = Database(url, pool_size=pool_size)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def check_database(url: URL) -> None:
+    """Raises SetupError, one sentence, where the database is away, behind or newer."""
+    with blocking_connection(url) as connection:
+        schema_state(connection).refuse_other()
+
+
+@contextmanager
+def blocking_connection(url: URL) -> Generator[Connection]:
+    """A plain connection in one transaction, for what runs before the event loop."""
+    engine = create_engine(url, poolclass=NullPool, connect_args=connect_args())
+    try:
+        with _connected(engine) as connection, connection.begin():
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _connected(engine: Engine) -> Connection:
+    try:
+        return engine.connect()
+    except OperationalError as error:
+        raise SetupError(unreachable(engine.url, error)) from error
+
+
+def unreachable(url: URL, error: OperationalError) -> str:
+    """Why the database cannot be reached, in one sentence without a secret."""
+    reason = " ".join(str(error.orig).split())
+    where = f"{url.host}:{url.port}" if url.host else "its socket"
+    return (
+        f"Cannot reach the database '{url.database}' at {where}: {reason}. "
+        "Check that PostgreSQL runs there and that DB_HOST, DB_PORT, DB_NAME, DB_USER and "
+        "DB_PASSWORD are right."
+    )
