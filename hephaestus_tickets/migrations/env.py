@@ -6,7 +6,5 @@ from alembic import context
 
 from hephaestus_tickets.models import Base
 
-context.configure(
-    connection=context.config.attributes["connection"], target_metadata=Base.metadata
-)
+context.configure(connection=context.config.attributes["connection"], target_metadata=Base.metadata)
 context.run_migrations()

@@ -1,0 +1,1 @@
+"""The methods that are the tools: load, decide, apply, record."""

@@ -1,0 +1,129 @@
+"""Locks on files: they end with the last process that holds them, however it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from hephaestus_tickets.domain.errors import SetupError
+from hephaestus_tickets.local.home import Home
+
+_PAUSE_S = 0.01
+_RESTART_S = 1.0  # a client that restarts its server starts the next before the last has ended
+_DYING_S = 2.0  # PostgreSQL that lost its server is told to quit; a busy backend may not listen
+_KILLED_S = 5.0
+
+
+@contextmanager
+def only_server(home: Home) -> Generator[None]:
+    """Holds the home against every other server. Raises SetupError naming who has it."""
+    lock = _lock_within(home.server_lock, _RESTART_S)
+    if lock is None:
+        raise SetupError(
+            f"{home.root} is in use by {_described(home.server_lock)}; "
+            "end that one first, or set HEPHAESTUS_HOME to another directory."
+        )
+    try:
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(lock)
+
+
+@contextmanager
+def lock_for_children(path: Path) -> Generator[int]:
+    """A locked descriptor to pass to children: ours is closed at the end, and theirs hold on.
+
+    Whatever still holds the lock from before is given time to end, and then ended.
+    """
+    lock = _lock_whatever_holds_it(path, _DYING_S)
+    try:
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def leave_none(path: Path) -> None:
+    """Ends whatever still holds the lock, at once; nothing does after a clean ending."""
+    os.close(_lock_whatever_holds_it(path, 0))
+
+
+def _lock_whatever_holds_it(path: Path, patience: float) -> int:
+    lock = _lock_within(path, patience)
+    if lock is None:
+        for pid in holders(path):  # PostgreSQL's processes are no process group
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        lock = _lock_within(path, _KILLED_S)
+    if lock is None:
+        raise SetupError(
+            f"A PostgreSQL that lost its server still holds {path} and cannot be ended; "
+            "end it, or restart the machine."
+        )
+    return lock
+
+
+def holders(path: Path) -> list[int]:
+    """The other processes that hold the lock, without touching it; only those we may see."""
+    if not path.exists():
+        return []
+    found = _holders_in_proc(path) if sys.platform == "linux" else _holders_by_lsof(path)
+    return [pid for pid in found if pid != os.getpid()]
+
+
+def _lock_within(path: Path, seconds: float) -> int | None:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(descriptor)
+                return None
+            time.sleep(_PAUSE_S)
+        else:
+            return descriptor
+
+
+def _described(path: Path) -> str:
+    written = path.read_text().strip()
+    return f"process {written}" if written else "another process"
+
+
+def _holders_in_proc(path: Path) -> Iterator[int]:
+    facts = path.stat()
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal() and _holds(process, facts):
+            yield int(process.name)
+
+
+def _holds(process: Path, facts: os.stat_result) -> bool:
+    with suppress(OSError):  # processes come and go, and others' are not ours to read
+        for descriptor in (process / "fd").iterdir():
+            if os.path.samestat(descriptor.stat(), facts) and _is_locked(descriptor):
+                return True
+    return False
+
+
+def _is_locked(descriptor: Path) -> bool:
+    """Opening the file is not holding it: the kernel names the lock beside the descriptor."""
+    information = descriptor.parents[1] / "fdinfo" / descriptor.name
+    return re.search(r"^lock:.*FLOCK", information.read_text(), re.MULTILINE) is not None
+
+
+def _holders_by_lsof(path: Path) -> Iterator[int]:
+    with suppress(OSError):
+        listed = subprocess.run(
+            ["/usr/sbin/lsof", "-t", "--", path], capture_output=True, text=True, check=False
+        )
+        yield from (int(pid) for pid in listed.stdout.split())

@@ -1,0 +1,117 @@
+"""Blockers, parents, links: the edges between tickets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import ScalarSelect, Select, func, or_, select
+from sqlalchemy.orm import aliased
+
+from hephaestus_tickets.models import BlockerRow, LinkRow, TicketRow
+
+Rows = Select[*tuple[Any, ...]]
+
+
+def advisory_lock(lock_class: int, number: int) -> Select[None]:
+    """The workflow's lock for whatever changes edges, parents, resolution or a full column."""
+    return select(func.pg_advisory_xact_lock(lock_class, number))
+
+
+def blocker_ids(ticket: int) -> Select[int]:
+    return (
+        select(BlockerRow.blocker_id)
+        .where(BlockerRow.blocked_id == ticket)
+        .order_by(BlockerRow.blocker_id)
+    )
+
+
+def open_blockers(ticket: int) -> Select[int, str, str]:
+    return (
+        select(TicketRow.id, TicketRow.title, TicketRow.status)
+        .join(BlockerRow, BlockerRow.blocker_id == TicketRow.id)
+        .where(BlockerRow.blocked_id == ticket, ~TicketRow.is_resolved)
+        .order_by(TicketRow.id)
+    )
+
+
+def open_sub_tickets(ticket: int) -> Select[int]:
+    return (
+        select(TicketRow.id)
+        .where(TicketRow.parent_ticket_id == ticket, ~TicketRow.is_resolved)
+        .order_by(TicketRow.id)
+    )
+
+
+def standing(ticket: int, workflow_id: str, status: str) -> Rows:
+    """What a move is decided on, in one row read after the locks.
+
+    The database's clock, what blocks the ticket, which of its sub-tickets are open, and how many
+    tickets stand in the column it is to enter.
+    """
+    in_column = select(func.count()).where(
+        TicketRow.workflow_id == workflow_id, TicketRow.status == status
+    )
+    return select(
+        func.clock_timestamp(),
+        _as_json(open_blockers(ticket)),
+        _as_json(open_sub_tickets(ticket)),
+        in_column.scalar_subquery(),
+    )
+
+
+def _as_json(statement: Rows) -> ScalarSelect[Any]:
+    rows = statement.subquery()
+    return select(
+        func.coalesce(func.json_agg(func.row_to_json(rows.table_valued())), func.json_build_array())
+    ).scalar_subquery()
+
+
+def lock_with_dependents(ticket: int) -> Select[int, bool, int]:
+    """(id, is_resolved, open_blockers) of the ticket and all it blocks, locked in order of id."""
+    dependents = select(BlockerRow.blocked_id).where(BlockerRow.blocker_id == ticket)
+    return (
+        select(TicketRow.id, TicketRow.is_resolved, TicketRow.open_blockers)
+        .where(or_(TicketRow.id == ticket, TicketRow.id.in_(dependents)))
+        .order_by(TicketRow.id)
+        .with_for_update(key_share=True)
+    )
+
+
+def edges_upstream(starts: Iterable[int]) -> Select[int, int]:
+    """Every (blocked, blocker) edge reachable from these tickets, going from blocked to blocker."""
+    reached = (
+        select(BlockerRow.blocked_id, BlockerRow.blocker_id)
+        .where(BlockerRow.blocked_id.in_(list(starts)))
+        .cte("reached", recursive=True)
+    )
+    further = select(BlockerRow.blocked_id, BlockerRow.blocker_id).join(
+        reached, BlockerRow.blocked_id == reached.c.blocker_id
+    )
+    edges = reached.union(further)
+    return select(edges.c.blocked_id, edges.c.blocker_id)
+
+
+def parent_edges_upstream(start: int) -> Select[int, int]:
+    """Every (sub-ticket, parent) edge from this ticket up to its root."""
+    child = aliased(TicketRow)
+    reached = (
+        select(TicketRow.id, TicketRow.parent_ticket_id)
+        .where(TicketRow.id == start, TicketRow.parent_ticket_id.is_not(None))
+        .cte("reached", recursive=True)
+    )
+    further = (
+        select(child.id, child.parent_ticket_id)
+        .join(reached, child.id == reached.c.parent_ticket_id)
+        .where(child.parent_ticket_id.is_not(None))
+    )
+    edges = reached.union(further)
+    return select(edges.c.id, edges.c.parent_ticket_id)
+
+
+def links_out(ticket: int) -> Select[int, str]:
+    return (
+        select(LinkRow.target_id, LinkRow.kind)
+        .where(LinkRow.source_id == ticket)
+        .order_by(LinkRow.target_id, LinkRow.kind)
+    )

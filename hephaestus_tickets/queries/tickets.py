@@ -1,0 +1,200 @@
+"""Finding, locking and listing tickets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    any_,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import aliased
+from sqlalchemy.types import BigInteger, Integer, Text
+
+from hephaestus_tickets.domain.ids import parse_id
+from hephaestus_tickets.models import BoardRow, TicketRow, WorkflowRow
+from hephaestus_tickets.schemas.arguments import SortBy, SortOrder, TicketFilters
+
+# A statement whose rows have mixed columns: what each holds is typed where it is read.
+Rows = Select[*tuple[Any, ...]]
+
+
+def in_scope(workflows: frozenset[str] | None) -> ColumnElement[bool]:
+    """The caller's visible workflows as a condition; absent and foreign look the same."""
+    if workflows is None:
+        return literal(value=True)
+    return TicketRow.workflow_id.in_(sorted(workflows))
+
+
+def named(refs: Iterable[str]) -> ColumnElement[bool]:
+    """Tickets whose id or original id is one of these."""
+    texts = list(refs)
+    numbers = [number for ref in texts if (number := parse_id("ticket", ref)) is not None]
+    return or_(
+        TicketRow.id == any_(literal(numbers, ARRAY(BigInteger))),
+        TicketRow.external_ref == any_(literal(texts, ARRAY(Text))),
+    )
+
+
+def locate(refs: Iterable[str], workflows: frozenset[str] | None) -> Rows:
+    """Candidates for each reference, without a lock."""
+    return select(
+        TicketRow.id,
+        TicketRow.workflow_id,
+        TicketRow.external_ref,
+        TicketRow.title,
+        TicketRow.status,
+        TicketRow.is_resolved,
+    ).where(named(refs), in_scope(workflows))
+
+
+def locate_for_write(ref: str, workflows: frozenset[str] | None) -> Rows:
+    """Candidates for one reference with their workflow and board.
+
+    The board is held FOR KEY SHARE: writers do not wait for each other, but configure_board,
+    which takes it FOR UPDATE, waits for all of them.
+    """
+    return (
+        select(
+            TicketRow.id,
+            TicketRow.external_ref,
+            TicketRow.status,
+            TicketRow.is_resolved,
+            WorkflowRow,
+            BoardRow,
+        )
+        .join(WorkflowRow, WorkflowRow.workflow_id == TicketRow.workflow_id)
+        .join(BoardRow, BoardRow.workflow_id == TicketRow.workflow_id)
+        .where(named([ref]), in_scope(workflows))
+        .with_for_update(read=True, key_share=True, of=BoardRow)
+    )
+
+
+def ticket_by_ref(ref: str, workflows: frozenset[str] | None) -> Select[TicketRow]:
+    return select(TicketRow).where(named([ref]), in_scope(workflows))
+
+
+def lock_ticket(ticket: int) -> Select[TicketRow]:
+    return (
+        select(TicketRow)
+        .where(TicketRow.id == ticket)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+
+
+def standing_in(workflow_id: str, status: str) -> Select[int]:
+    """How many tickets stand in a column."""
+    return select(func.count()).where(
+        TicketRow.workflow_id == workflow_id, TicketRow.status == status
+    )
+
+
+def database_clock() -> Select[datetime]:
+    return select(func.clock_timestamp())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListWindow:
+    """Which part of a list: an order, where to go on, how many."""
+
+    sort_by: SortBy
+    order: SortOrder
+    statuses: list[str]
+    limit: int
+    offset: int = 0
+    after: tuple[datetime | int, int] | None = None
+
+
+def listed(workflow_id: str, conditions: Iterable[ColumnElement[bool]], window: ListWindow) -> Rows:
+    """(total, TicketRow) of the page's tickets; one row (total, None) where the page is empty."""
+    matching = and_(TicketRow.workflow_id == workflow_id, *conditions)
+    total = select(func.count().label("total")).select_from(TicketRow).where(matching).subquery()
+    page = select(TicketRow).where(matching)
+    if window.after is not None:
+        page = page.where(_beyond(window))
+    page = page.order_by(*_order(TicketRow, window)).offset(window.offset).limit(window.limit)
+    ticket = aliased(TicketRow, page.subquery())
+    joined = select(total.c.total, ticket).select_from(total).outerjoin(ticket, true())
+    return joined.order_by(*_order(ticket, window))
+
+
+def _order(ticket: type[TicketRow], window: ListWindow) -> list[ColumnElement[Any]]:
+    keys = (_sort_key(ticket, window), ticket.id)
+    return [key.asc() if window.order == "asc" else key.desc() for key in keys]
+
+
+def _beyond(window: ListWindow) -> ColumnElement[bool]:
+    """Rows that come after the last one of the page before."""
+    if window.after is None:
+        return true()
+    value, number = window.after
+    here = tuple_(_sort_key(TicketRow, window), TicketRow.id)
+    there = tuple_(literal(value), literal(number, BigInteger))
+    return here > there if window.order == "asc" else here < there
+
+
+def _sort_key(ticket: type[TicketRow], window: ListWindow) -> ColumnElement[Any]:
+    """What a list is sorted by; a status sorts as its column stands on the board."""
+    if window.sort_by == "status":
+        places = literal(window.statuses, ARRAY(Text))
+        return func.coalesce(func.array_position(places, ticket.status, type_=Integer), 0)
+    return getattr(ticket, window.sort_by)
+
+
+def filter_conditions(filters: TicketFilters, parents: list[int]) -> list[ColumnElement[bool]]:
+    """The filters as conditions; `parents` are the resolved ids of `parent_ticket_id`."""
+    conditions = [
+        *_value_conditions(filters),
+        *_flag_conditions(filters),
+        *_range_conditions(filters),
+    ]
+    if filters.parent_ticket_id is not None:
+        conditions.append(TicketRow.parent_ticket_id.in_(parents))
+    return conditions
+
+
+def _value_conditions(filters: TicketFilters) -> Iterable[ColumnElement[bool]]:
+    if filters.status is not None:
+        yield TicketRow.status.in_(filters.status)
+    if filters.ticket_type is not None:
+        yield TicketRow.ticket_type.in_(filters.ticket_type)
+    if filters.priority is not None:
+        yield TicketRow.priority.in_([priority.rank for priority in filters.priority])
+    if filters.tags is not None:
+        yield TicketRow.tags.op("?|")(literal(filters.tags, ARRAY(Text)))
+    if filters.assigned_agent_id is not None:
+        agents = [agent for agent in filters.assigned_agent_id if agent]
+        assigned = TicketRow.assigned_agent_id.in_(agents)
+        nobody = "" in filters.assigned_agent_id
+        yield or_(assigned, TicketRow.assigned_agent_id.is_(None)) if nobody else assigned
+
+
+def _flag_conditions(filters: TicketFilters) -> Iterable[ColumnElement[bool]]:
+    if filters.is_blocked is not None:
+        yield (TicketRow.open_blockers > 0) if filters.is_blocked else TicketRow.open_blockers == 0
+    if filters.is_resolved is not None:
+        yield TicketRow.is_resolved.is_(filters.is_resolved)
+
+
+def _range_conditions(filters: TicketFilters) -> Iterable[ColumnElement[bool]]:
+    if filters.created_after is not None:
+        yield TicketRow.created_at >= filters.created_after
+    if filters.created_before is not None:
+        yield TicketRow.created_at < filters.created_before
+    if filters.updated_after is not None:
+        yield TicketRow.updated_at >= filters.updated_after
+    if filters.updated_before is not None:
+        yield TicketRow.updated_at < filters.updated_before

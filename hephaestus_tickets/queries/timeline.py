@@ -1,0 +1,234 @@
+"""What happened to a ticket: its surroundings in one row, its timeline in one union."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Integer,
+    ScalarSelect,
+    Select,
+    Text,
+    case,
+    cast,
+    func,
+    literal,
+    select,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.orm import InstrumentedAttribute, aliased
+
+from hephaestus_tickets.models import (
+    BlockerRow,
+    CommentRow,
+    CommitRow,
+    HistoryRow,
+    LinkRow,
+    TicketRow,
+)
+from hephaestus_tickets.schemas.arguments import SortOrder
+
+Row = Select[*tuple[Any, ...]]
+CHANGE, COMMENT, COMMIT = 0, 1, 2
+SHORT = 200
+UNSHOWN = frozenset({"ticket_id", "xid", "files_list"})
+
+
+def surroundings(ticket: int, *, related: int, recent: int) -> Row:
+    """One row: everything about a ticket beside itself, each list as JSON.
+
+    Lists hold at most `related` tickets or the `recent` latest entries, and one more, which
+    tells that there are more.
+    """
+    return select(
+        _as_json(_blocked_by(ticket).limit(related + 1)).label("blocked_by"),
+        _as_json(_blocks(ticket).limit(related + 1)).label("blocks"),
+        _as_json(_sub_tickets(ticket).limit(related + 1)).label("sub_tickets"),
+        _as_json(_links(ticket).limit(related + 1)).label("links"),
+        _as_json(_latest_comments(ticket, recent)).label("comments"),
+        _as_json(_latest_commits(ticket, recent)).label("commits"),
+        _as_json(_latest_changes(ticket, recent)).label("history"),
+    )
+
+
+def _as_json(statement: Row) -> ScalarSelect[Any]:
+    rows = statement.subquery()
+    return select(
+        func.coalesce(func.json_agg(func.row_to_json(rows.table_valued())), func.json_build_array())
+    ).scalar_subquery()
+
+
+def _related() -> tuple[InstrumentedAttribute[Any], ...]:
+    return TicketRow.id, TicketRow.title, TicketRow.status, TicketRow.is_resolved
+
+
+def _blocked_by(ticket: int) -> Row:
+    return (
+        select(*_related())
+        .join(BlockerRow, BlockerRow.blocker_id == TicketRow.id)
+        .where(BlockerRow.blocked_id == ticket)
+        .order_by(TicketRow.is_resolved, TicketRow.id)
+    )
+
+
+def _blocks(ticket: int) -> Row:
+    return (
+        select(*_related())
+        .join(BlockerRow, BlockerRow.blocked_id == TicketRow.id)
+        .where(BlockerRow.blocker_id == ticket)
+        .order_by(TicketRow.is_resolved, TicketRow.id)
+    )
+
+
+def _sub_tickets(ticket: int) -> Row:
+    return (
+        select(*_related())
+        .where(TicketRow.parent_ticket_id == ticket)
+        .order_by(TicketRow.is_resolved, TicketRow.id)
+    )
+
+
+def _links(ticket: int) -> Row:
+    target, source = aliased(TicketRow), aliased(TicketRow)
+    out = (
+        select(
+            literal("out").label("direction"), LinkRow.kind, target.id, target.title, target.status
+        )
+        .join(target, target.id == LinkRow.target_id)
+        .where(LinkRow.source_id == ticket)
+    )
+    back = (
+        select(
+            literal("in").label("direction"), LinkRow.kind, source.id, source.title, source.status
+        )
+        .join(source, source.id == LinkRow.source_id)
+        .where(LinkRow.target_id == ticket)
+    )
+    both = union_all(out, back).subquery()
+    return select(both).order_by(both.c.direction.desc(), both.c.id, both.c.kind)
+
+
+def _latest_comments(ticket: int, recent: int) -> Row:
+    return (
+        select(*CommentRow.__table__.columns)
+        .where(CommentRow.ticket_id == ticket)
+        .order_by(CommentRow.created_at.desc(), CommentRow.id.desc())
+        .limit(recent + 1)
+    )
+
+
+def _latest_commits(ticket: int, recent: int) -> Row:
+    return (
+        select(*CommitRow.__table__.columns)
+        .where(CommitRow.ticket_id == ticket)
+        .order_by(CommitRow.linked_at.desc(), CommitRow.id.desc())
+        .limit(recent + 1)
+    )
+
+
+def _latest_changes(ticket: int, recent: int) -> Row:
+    return (
+        select(
+            HistoryRow.id,
+            HistoryRow.change_type,
+            HistoryRow.agent_id,
+            HistoryRow.changed_at,
+            HistoryRow.field_name,
+            _if_short(HistoryRow.old_value).label("old_value"),
+            _if_short(HistoryRow.new_value).label("new_value"),
+            HistoryRow.change_description,
+        )
+        .where(HistoryRow.ticket_id == ticket)
+        .order_by(HistoryRow.changed_at.desc(), HistoryRow.id.desc())
+        .limit(recent + 1)
+    )
+
+
+def _if_short(value: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+    """The value where it is short enough for a glance; the timeline has it in any case."""
+    return case((func.length(cast(value, Text)) <= SHORT, value), else_=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineWindow:
+    """Which part of a timeline: an order, where to go on, how many."""
+
+    order: SortOrder
+    limit: int
+    after: tuple[datetime, int, int] | None = None
+
+
+def timeline(ticket: int, window: TimelineWindow) -> Row:
+    """(at, source, id, entry as JSON): changes, comments and commit links in one order of time."""
+    parts = [
+        _part(CHANGE, HistoryRow, HistoryRow.changed_at, ticket, window),
+        _part(COMMENT, CommentRow, CommentRow.created_at, ticket, window),
+        _part(COMMIT, CommitRow, CommitRow.linked_at, ticket, window),
+    ]
+    merged = union_all(*[select(part.subquery()) for part in parts]).subquery()
+    place = (merged.c.at, merged.c.source, merged.c.id)
+    order = place if window.order == "asc" else [column.desc() for column in place]
+    return select(*place, merged.c.entry).order_by(*order).limit(window.limit)
+
+
+def _part(
+    source: int,
+    row: type[HistoryRow | CommentRow | CommitRow],
+    at: InstrumentedAttribute[datetime],
+    ticket: int,
+    window: TimelineWindow,
+) -> Row:
+    number = literal(source, Integer)
+    statement = select(
+        at.label("at"), number.label("source"), row.id.label("id"), _entry(row).label("entry")
+    ).where(row.ticket_id == ticket)
+    if window.after is not None:
+        here = tuple_(at, number, row.id)
+        moment, of_source, entry = window.after
+        there = tuple_(
+            literal(moment, DateTime(timezone=True)),
+            literal(of_source, Integer),
+            literal(entry, BigInteger),
+        )
+        statement = statement.where(here > there if window.order == "asc" else here < there)
+    if window.order == "asc":
+        return statement.order_by(at, row.id).limit(window.limit)
+    return statement.order_by(at.desc(), row.id.desc()).limit(window.limit)
+
+
+def _entry(row: type[HistoryRow | CommentRow | CommitRow]) -> ColumnElement[Any]:
+    shown = [column for column in row.__table__.columns if column.name not in UNSHOWN]
+    pairs = [part for column in shown for part in (literal(column.name, Text), column)]
+    return func.json_build_object(*pairs, type_=JSON)
+
+
+def timeline_entry(ticket: int, source: int, entry: int) -> Row:
+    """One entry of a ticket's timeline, in the same form."""
+    row, at = {
+        CHANGE: (HistoryRow, HistoryRow.changed_at),
+        COMMENT: (CommentRow, CommentRow.created_at),
+        COMMIT: (CommitRow, CommitRow.linked_at),
+    }[source]
+    return select(at, literal(source, Integer), row.id, _entry(row)).where(
+        row.ticket_id == ticket, row.id == entry
+    )
+
+
+def changes_since(ticket: int, version: int) -> Row:
+    """(field_name, agent_id) of the changes that took a ticket past this version."""
+    return (
+        select(HistoryRow.field_name, HistoryRow.change_type, HistoryRow.agent_id)
+        .where(
+            HistoryRow.ticket_id == ticket,
+            cast(HistoryRow.details["version"].astext, BigInteger) > version,
+        )
+        .order_by(HistoryRow.id)
+        .limit(20)
+    )

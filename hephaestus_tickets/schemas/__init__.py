@@ -1,0 +1,1 @@
+"""What crosses the border: vocabulary types, arguments, replies."""

@@ -1,0 +1,183 @@
+"""Nested arguments: the typed patch, the filters, the parts of a board."""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, Self, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from hephaestus_tickets.domain.board import BoardSettings, Column
+from hephaestus_tickets.domain.changes import check_field_names
+from hephaestus_tickets.domain.errors import Invalid
+from hephaestus_tickets.domain.text import comma_list
+from hephaestus_tickets.domain.vocabulary import Category, LinkKind, Priority
+from hephaestus_tickets.schemas.types import (
+    AgentId,
+    Description,
+    Moment,
+    Name,
+    Tag,
+    Tags,
+    TaskIds,
+    TicketRef,
+    TicketRefs,
+    Title,
+    Word,
+)
+
+SortBy = Literal["created_at", "updated_at", "priority", "status"]
+SortOrder = Literal["asc", "desc"]
+
+
+class UnknownFilter(Invalid):
+    def __init__(self, names: Iterable[str], valid: Iterable[str]) -> None:
+        self.names = tuple(names)
+        super().__init__(
+            f"filters does not know {comma_list(self.names)}. Use: {comma_list(valid, 40)}."
+        )
+
+
+def _as_list(value: object) -> object:
+    if value is None or isinstance(value, list):
+        return cast("object", value)  # JSON: its items are checked by the field's own type
+    return [value]
+
+
+def _names(data: object) -> list[str]:
+    if not isinstance(data, Mapping):
+        return []
+    return [str(name) for name in cast("Mapping[object, object]", data)]  # JSON: keys are read only
+
+
+OneOrMany = BeforeValidator(_as_list)
+
+
+class Argument(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TicketLink(Argument):
+    ticket_id: TicketRef
+    kind: LinkKind = LinkKind.RELATES_TO
+
+
+class TicketUpdates(Argument):
+    """What update_ticket may change. Absent keeps, null clears."""
+
+    title: Title | None = None
+    description: Description | None = None
+    ticket_type: Word | None = None
+    priority: Priority | None = None
+    assigned_agent_id: AgentId | None = None
+    parent_ticket_id: TicketRef | None = None
+    tags: Tags | None = None
+    add_tags: Tags | None = None
+    remove_tags: Tags | None = None
+    blocked_by_ticket_ids: TicketRefs | None = None
+    add_blocked_by_ticket_ids: TicketRefs | None = None
+    remove_blocked_by_ticket_ids: TicketRefs | None = None
+    related_task_ids: TaskIds | None = None
+    links: Annotated[list[TicketLink] | None, Field(max_length=100)] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_fields(cls, data: Any) -> Any:  # Any: whatever JSON the caller sent
+        check_field_names(_names(data), list(cls.model_fields))
+        return data
+
+    @property
+    def touches_edges(self) -> bool:
+        return self.touches_blockers or "parent_ticket_id" in self.model_fields_set
+
+    @property
+    def touches_blockers(self) -> bool:
+        return not self.model_fields_set.isdisjoint(_BLOCKER_FIELDS)
+
+
+_BLOCKER_FIELDS = frozenset(
+    {
+        "blocked_by_ticket_ids",
+        "add_blocked_by_ticket_ids",
+        "remove_blocked_by_ticket_ids",
+    }
+)
+
+
+class TicketFilters(Argument):
+    """Narrows a list; every filter given must hold, a list means any of its values."""
+
+    status: Annotated[list[Word] | None, OneOrMany] = None
+    ticket_type: Annotated[list[Word] | None, OneOrMany] = None
+    priority: Annotated[list[Priority] | None, OneOrMany] = None
+    assigned_agent_id: Annotated[list[AgentId] | None, OneOrMany] = None
+    tags: Annotated[list[Tag] | None, OneOrMany] = None
+    is_blocked: bool | None = None
+    is_resolved: bool | None = None
+    parent_ticket_id: Annotated[list[TicketRef] | None, OneOrMany] = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
+    updated_after: Moment | None = None
+    updated_before: Moment | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_filters(cls, data: Any) -> Any:  # Any: whatever JSON the caller sent
+        strange = [name for name in _names(data) if name not in cls.model_fields]
+        if strange:
+            raise UnknownFilter(strange, cls.model_fields)
+        return data
+
+
+class BoardColumn(Argument):
+    id: Name
+    name: Name | None = None
+    category: Category
+    color: Annotated[str | None, Field(pattern="^#[0-9a-fA-F]{6}$")] = None
+    wip_limit: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
+
+    def parsed(self) -> Column:
+        return Column(
+            id=self.id,
+            name=self.name or self.id,
+            category=self.category,
+            color=self.color,
+            wip_limit=self.wip_limit,
+        )
+
+    @classmethod
+    def of(cls, column: Column) -> Self:
+        return cls(
+            id=column.id,
+            name=column.name,
+            category=column.category,
+            color=column.color,
+            wip_limit=column.wip_limit,
+        )
+
+
+class BoardRules(Argument):
+    """The settings of a board; `transitions` maps a status to those it may move to."""
+
+    require_comment_on_status_change: bool = False
+    allow_reopen: bool = True
+    transitions: Annotated[dict[Name, list[Name]] | None, Field(max_length=50)] = None
+
+    def parsed(self) -> BoardSettings:
+        transitions = None if self.transitions is None else self.transitions.items()
+        return BoardSettings(
+            require_comment_on_status_change=self.require_comment_on_status_change,
+            allow_reopen=self.allow_reopen,
+            transitions=None
+            if transitions is None
+            else {status: tuple(targets) for status, targets in transitions},
+        )
+
+    @classmethod
+    def of(cls, settings: BoardSettings) -> Self:
+        transitions = None if settings.transitions is None else settings.transitions.items()
+        return cls(
+            require_comment_on_status_change=settings.require_comment_on_status_change,
+            allow_reopen=settings.allow_reopen,
+            transitions=None
+            if transitions is None
+            else {status: list(targets) for status, targets in transitions},
+        )

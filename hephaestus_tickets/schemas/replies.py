@@ -1,0 +1,260 @@
+"""What a call answers: small, with empty fields left out."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+
+from hephaestus_tickets.domain.vocabulary import (
+    Category,
+    CommentType,
+    LinkKind,
+    Priority,
+    WorkflowStatus,
+)
+from hephaestus_tickets.schemas.types import Timestamp
+
+# A JSON value of unknown shape, as history keeps it.
+Json = Any
+
+
+class Reply(BaseModel):
+    """A field that is null, false or empty is left out of the JSON: absent means just that."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @model_serializer(mode="wrap")
+    def _lean(self, handler: SerializerFunctionWrapHandler) -> dict[str, Json]:
+        fields: dict[str, Json] = handler(self)
+        return {name: value for name, value in fields.items() if not _is_empty(value)}
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or value is False or value in ("", [], {})
+
+
+class TicketRefView(Reply):
+    ticket_id: str
+    title: str
+    status: str
+    is_resolved: bool = False
+
+
+class LinkView(Reply):
+    ticket_id: str
+    kind: LinkKind
+    title: str
+    status: str
+    direction: str = Field(description="'out': from this ticket; 'in': from the other one")
+
+
+class TicketSummary(Reply):
+    ticket_id: str
+    title: str
+    status: str
+    priority: Priority
+    ticket_type: str
+    assigned_agent_id: str | None = None
+    is_blocked: bool = False
+    is_resolved: bool = False
+    updated_at: Timestamp
+    external_ref: str | None = None
+
+
+class TicketView(Reply):
+    ticket_id: str
+    workflow_id: str
+    title: str
+    description: str = ""
+    ticket_type: str
+    priority: Priority
+    status: str
+    is_blocked: bool = False
+    is_resolved: bool = False
+    assigned_agent_id: str | None = None
+    created_by: str
+    parent_ticket_id: str | None = None
+    tags: list[str] = []
+    related_task_ids: list[str] = []
+    links: list[LinkView] = []
+    external_ref: str | None = None
+    created_at: Timestamp
+    updated_at: Timestamp
+    started_at: Timestamp | None = None
+    completed_at: Timestamp | None = None
+    resolved_at: Timestamp | None = None
+    version: int
+
+
+class CommentView(Reply):
+    comment_id: str
+    agent_id: str
+    comment_type: CommentType
+    comment_text: str
+    mentions: list[str] = []
+    attachments: list[str] = []
+    created_at: Timestamp
+
+
+class CommitView(Reply):
+    commit_sha: str
+    message: str = ""
+    agent_id: str
+    verified: bool = False
+    linked_at: Timestamp
+
+
+class ChangeView(Reply):
+    change_id: str
+    change_type: str
+    agent_id: str
+    changed_at: Timestamp
+    field_name: str | None = None
+    old_value: Json = None
+    new_value: Json = None
+    change_description: str | None = None
+
+
+class TicketDetails(Reply):
+    ticket: TicketView
+    blocked_by: list[TicketRefView] = []
+    blocks: list[TicketRefView] = []
+    sub_tickets: list[TicketRefView] = []
+    comments: list[CommentView] = Field(default=[], description="The latest, oldest of them first")
+    commits: list[CommitView] = []
+    history: list[ChangeView] = Field(default=[], description="The latest, oldest of them first")
+    omitted: list[str] = Field(default=[], description="What was left out, and how to get it")
+
+
+class TicketList(Reply):
+    tickets: list[TicketSummary] = []
+    total_count: int
+    returned: int
+    next_cursor: str | None = None
+
+
+class TimelineEntry(Reply):
+    """A change, a comment or a commit link; the fields of the other kinds are absent."""
+
+    entry_id: str = Field(description="change-…, comment-… or commit-…")
+    at: Timestamp
+    agent_id: str
+    change_type: str | None = None
+    field_name: str | None = None
+    old_value: Json = None
+    new_value: Json = None
+    change_description: str | None = None
+    metadata: Json = None
+    comment_type: CommentType | None = None
+    comment_text: str | None = None
+    mentions: list[str] = []
+    attachments: list[str] = []
+    commit_sha: str | None = None
+    message: str | None = None
+    verified: bool = False
+    clipped: dict[str, int] = Field(
+        default={}, description="Characters of each field that go on past what is shown"
+    )
+
+
+class Timeline(Reply):
+    ticket_id: str
+    entries: list[TimelineEntry] = []
+    returned: int
+    next_cursor: str | None = None
+    omitted: list[str] = []
+
+
+class Written(Reply):
+    """What every write of a ticket answers."""
+
+    ticket_id: str
+    version: int
+
+
+class TicketCreated(Written):
+    status: str
+    ticket_type: str
+    is_blocked: bool = False
+
+
+class TicketUpdated(Written):
+    changed: list[str] = Field(default=[], description="Fields that really changed")
+    is_blocked: bool = False
+    comment_id: str | None = None
+
+
+class StatusChanged(Written):
+    from_status: str
+    status: str
+    unblocked_tickets: list[str] = []
+    blocked_tickets: list[str] = Field(default=[], description="Blocked again by the reopening")
+    open_sub_tickets: list[str] = []
+    comment_id: str | None = None
+
+
+class TicketResolved(Written):
+    status: str
+    unblocked_tickets: list[str] = []
+    open_sub_tickets: list[str] = []
+    comment_id: str | None = None
+
+
+class TicketAssigned(Written):
+    assigned_agent_id: str
+    previous_agent_id: str | None = None
+
+
+class CommentAdded(Written):
+    comment_id: str
+
+
+class CommitLinked(Written):
+    commit_sha: str
+    already_linked: bool = False
+
+
+class ChangeRecorded(Reply):
+    ticket_id: str
+    change_id: str
+
+
+class ColumnView(Reply):
+    id: str
+    name: str
+    category: Category
+    color: str | None = None
+    wip_limit: int | None = None
+    ticket_count: int = 0
+
+
+class BoardView(Reply):
+    workflow_id: str
+    name: str
+    workflow_status: WorkflowStatus
+    columns: list[ColumnView]
+    ticket_types: list[str]
+    default_ticket_type: str
+    initial_status: str
+    settings: dict[str, Json] = {}
+    version: int
+
+
+class BoardConfigured(Reply):
+    workflow_id: str
+    version: int
+    created: bool = False
+    columns: list[str]
+
+
+class WorkflowSummary(Reply):
+    workflow_id: str
+    name: str
+    status: WorkflowStatus
+    open_tickets: int
+    total_tickets: int
+
+
+class WorkflowList(Reply):
+    workflows: list[WorkflowSummary] = []
+    total_count: int
+    next_cursor: str | None = None

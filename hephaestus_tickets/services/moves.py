@@ -1,0 +1,215 @@
+"""Carrying out a change of status: the ticket, those it blocks, and the record of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import TypeAdapter
+from sqlalchemy import update
+
+from hephaestus_tickets.domain.board import Column
+from hephaestus_tickets.domain.changes import Change
+from hephaestus_tickets.domain.ids import public_id, ticket_id
+from hephaestus_tickets.domain.lifecycle import (
+    Move,
+    OpenBlocker,
+    TicketFacts,
+    check_comment,
+    check_wip_limit,
+)
+from hephaestus_tickets.domain.vocabulary import ChangeType, CommentType
+from hephaestus_tickets.models import TicketRow
+from hephaestus_tickets.queries import graph, tickets
+from hephaestus_tickets.services.lookup import Located, hold_workflow
+from hephaestus_tickets.services.recording import Recorder, parsed_sha
+from hephaestus_tickets.services.unit_of_work import Outdated, UnitOfWork
+
+Decision = Callable[[TicketFacts, list[OpenBlocker], datetime], Move]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveOrder:
+    """A wanted move: where to, by which rule, in whose name, with what beside it."""
+
+    target: Column
+    decide: Decision
+    agent_id: str
+    comment: str
+    comment_type: CommentType
+    commit_sha: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """What a move did, with public ids."""
+
+    move: Move
+    version: int
+    unblocked: list[str]
+    blocked: list[str]
+    open_sub_tickets: list[str]
+    comment_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Dependent:
+    id: int
+    is_resolved: bool
+    open_blockers: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    now: datetime
+    open_blockers: list[OpenBlocker]
+    open_sub_tickets: list[str]
+    in_column: int
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenTicket:
+    id: int
+    title: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class _SubTicket:
+    id: int
+
+
+_BLOCKERS = TypeAdapter(list[_OpenTicket])
+_SUB_TICKETS = TypeAdapter(list[_SubTicket])
+
+
+async def move_ticket(work: UnitOfWork, located: Located, order: MoveOrder) -> Moved:
+    """Lock, look, decide, apply, record."""
+    sha = parsed_sha(order.commit_sha) if order.commit_sha else None
+    ticket, dependents = await _locked(work, located, order.target)
+    standing = await _look(work, located, order.target)
+    move = order.decide(facts_of(ticket), standing.open_blockers, standing.now)
+    if move.changes_status:
+        check_wip_limit(order.target, standing.in_column)
+    check_comment(located.workflow.board, order.comment, changes_status=move.changes_status)
+    recorder = Recorder(work, order.agent_id, standing.now)
+    unblocked, blocked = await _cascade(recorder, located.id, move, dependents)
+    _apply(ticket, move, standing)
+    _record(recorder, ticket, move)
+    comment = await recorder.comment(ticket.id, order.comment, order.comment_type)
+    linked = sha is not None and await recorder.commit(ticket.id, sha)
+    if move.changes_status or comment or linked:
+        ticket.updated_at = standing.now
+        await recorder.to_index(ticket.id)
+    return Moved(
+        move=move,
+        version=ticket.version,
+        unblocked=unblocked,
+        blocked=blocked,
+        open_sub_tickets=standing.open_sub_tickets if move.resolves else [],
+        comment_id=public_id("comment", comment) if comment else None,
+    )
+
+
+def facts_of(ticket: TicketRow) -> TicketFacts:
+    return TicketFacts(
+        ticket_id=ticket_id(ticket.id),
+        title=ticket.title,
+        status=ticket.status,
+        is_resolved=ticket.is_resolved,
+        started_at=ticket.started_at,
+        completed_at=ticket.completed_at,
+        resolved_at=ticket.resolved_at,
+    )
+
+
+async def _locked(
+    work: UnitOfWork, located: Located, target: Column
+) -> tuple[TicketRow, list[_Dependent]]:
+    """The ticket's row, and its dependents' where its resolution may change, all locked."""
+    dependents: list[_Dependent] = []
+    resolution_may_change = target.is_terminal or located.is_resolved
+    if resolution_may_change or target.wip_limit is not None:
+        await hold_workflow(work, located.workflow)
+    if resolution_may_change:
+        rows = await work.session.execute(graph.lock_with_dependents(located.id))
+        dependents = [_Dependent(*row) for row in rows if row[0] != located.id]
+    ticket = (await work.session.scalars(tickets.lock_ticket(located.id))).one()
+    if ticket.is_resolved and not resolution_may_change:
+        raise Outdated
+    return ticket, dependents
+
+
+async def _look(work: UnitOfWork, located: Located, target: Column) -> _Standing:
+    statement = graph.standing(located.id, located.workflow.workflow_id, target.id)
+    now, blockers, sub_tickets, in_column = (await work.session.execute(statement)).one()
+    return _Standing(
+        now=now,
+        open_blockers=[
+            OpenBlocker(ticket_id=ticket_id(row.id), title=row.title, status=row.status)
+            for row in _BLOCKERS.validate_python(blockers)
+        ],
+        open_sub_tickets=[ticket_id(row.id) for row in _SUB_TICKETS.validate_python(sub_tickets)],
+        in_column=in_column,
+    )
+
+
+async def _cascade(
+    recorder: Recorder, ticket: int, move: Move, dependents: list[_Dependent]
+) -> tuple[list[str], list[str]]:
+    """Free or block again what the ticket blocks; resolved dependents are left as they are."""
+    waiting = [dependent for dependent in dependents if not dependent.is_resolved]
+    if move.resolves:
+        freed = [dependent.id for dependent in waiting if dependent.open_blockers == 1]
+        await _count_blockers(recorder, waiting, -1)
+        _tell(recorder, freed, ChangeType.UNBLOCKED, f"{ticket_id(ticket)} was resolved")
+        return [ticket_id(number) for number in freed], []
+    if move.reopens:
+        caught = [dependent.id for dependent in waiting if dependent.open_blockers == 0]
+        await _count_blockers(recorder, waiting, +1)
+        _tell(recorder, caught, ChangeType.BLOCKED, f"{ticket_id(ticket)} was reopened")
+        return [], [ticket_id(number) for number in caught]
+    return [], []
+
+
+async def _count_blockers(recorder: Recorder, waiting: list[_Dependent], by: int) -> None:
+    if not waiting:
+        return
+    await recorder.work.session.execute(
+        update(TicketRow)
+        .where(TicketRow.id.in_([dependent.id for dependent in waiting]))
+        .values(open_blockers=TicketRow.open_blockers + by)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _tell(recorder: Recorder, numbers: list[int], kind: ChangeType, description: str) -> None:
+    for number in numbers:
+        recorder.event(number, kind, description=description)
+
+
+def _apply(ticket: TicketRow, move: Move, standing: _Standing) -> None:
+    if not move.changes_status:
+        return
+    ticket.status = move.to_status
+    ticket.is_resolved = move.is_resolved
+    ticket.started_at = move.started_at
+    ticket.completed_at = move.completed_at
+    ticket.resolved_at = move.resolved_at
+    ticket.open_blockers = 0 if move.is_resolved else len(standing.open_blockers)
+    ticket.version += 1
+
+
+def _record(recorder: Recorder, ticket: TicketRow, move: Move) -> None:
+    if not move.changes_status:
+        return
+    change = Change(field_name="status", old_value=move.from_status, new_value=move.to_status)
+    kind = (
+        ChangeType.RESOLVED
+        if move.resolves
+        else ChangeType.REOPENED
+        if move.reopens
+        else ChangeType.STATUS_CHANGED
+    )
+    recorder.event(ticket.id, kind, change=change, version=ticket.version)

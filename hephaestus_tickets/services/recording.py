@@ -1,0 +1,131 @@
+"""What an operation leaves behind: history, comments, commit links, index jobs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.dialects.postgresql import insert
+
+from hephaestus_tickets.domain.changes import Change
+from hephaestus_tickets.domain.errors import Invalid
+from hephaestus_tickets.domain.text import one_line
+from hephaestus_tickets.domain.vocabulary import ChangeType, CommentType, LinkMethod
+from hephaestus_tickets.models import JOB_VERSIONS, CommentRow, CommitRow, HistoryRow, IndexJobRow
+from hephaestus_tickets.services.unit_of_work import UnitOfWork
+
+_SHA = re.compile("[0-9a-f]{7,64}")
+
+
+class InvalidCommitSha(Invalid):
+    def __init__(self, commit_sha: str) -> None:
+        self.commit_sha = commit_sha
+        super().__init__(
+            f"'{one_line(commit_sha, 80)}' is not a commit sha: give 7 to 64 hexadecimal digits, "
+            "as `git rev-parse HEAD` prints them."
+        )
+
+
+def parsed_sha(commit_sha: str) -> str:
+    """The sha in lower case. Raises InvalidCommitSha."""
+    sha = commit_sha.strip().lower()
+    if not _SHA.fullmatch(sha):
+        raise InvalidCommitSha(commit_sha)
+    return sha
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Writes in the unit of work, in one agent's name and at one moment."""
+
+    work: UnitOfWork
+    agent_id: str
+    now: datetime
+
+    def event(
+        self,
+        ticket: int,
+        change_type: ChangeType,
+        *,
+        change: Change | None = None,
+        description: str | None = None,
+        version: int | None = None,
+    ) -> None:
+        """One history row; `version` is the ticket's version that the change made."""
+        self.work.session.add(
+            HistoryRow(
+                ticket_id=ticket,
+                agent_id=self.agent_id,
+                change_type=change_type,
+                field_name=None if change is None else change.field_name,
+                old_value=None if change is None else change.old_value,
+                new_value=None if change is None else change.new_value,
+                change_description=description,
+                details=None if version is None else {"version": version},
+                changed_at=self.now,
+            )
+        )
+
+    def changes(self, ticket: int, changes: Iterable[Change], version: int) -> None:
+        for change in changes:
+            assigns = change.field_name == "assigned_agent_id"
+            kind = ChangeType.ASSIGNED if assigns else ChangeType.FIELD_CHANGED
+            self.event(ticket, kind, change=change, version=version)
+
+    async def comment(
+        self,
+        ticket: int,
+        text: str,
+        kind: CommentType,
+        *,
+        mentions: Sequence[str] = (),
+        attachments: Sequence[str] = (),
+    ) -> int | None:
+        """The number of the new comment; nothing is stored for a blank one."""
+        if not text.strip():
+            return None
+        row = CommentRow(
+            ticket_id=ticket,
+            agent_id=self.agent_id,
+            comment_text=text,
+            comment_type=kind,
+            mentions=list(mentions),
+            attachments=list(attachments),
+            created_at=self.now,
+        )
+        self.work.session.add(row)
+        await self.work.session.flush()
+        return row.id
+
+    async def commit(self, ticket: int, sha: str, message: str = "") -> bool:
+        """False where this commit was linked already."""
+        statement = (
+            insert(CommitRow)
+            .values(
+                ticket_id=ticket,
+                agent_id=self.agent_id,
+                commit_sha=sha,
+                message=message,
+                link_method=LinkMethod.MANUAL,
+                linked_at=self.now,
+            )
+            .on_conflict_do_nothing(constraint="uq_ticket_commits_ticket_id_commit_sha")
+            .returning(CommitRow.id)
+        )
+        return (await self.work.session.execute(statement)).first() is not None
+
+    async def to_index(self, ticket: int) -> None:
+        """One job per ticket: a newer write makes the waiting job newer."""
+        statement = insert(IndexJobRow).values(ticket_id=ticket, version=JOB_VERSIONS.next_value())
+        await self.work.session.execute(
+            statement.on_conflict_do_update(
+                index_elements=[IndexJobRow.ticket_id],
+                set_={
+                    "version": statement.excluded.version,
+                    "attempts": 0,
+                    "next_attempt_at": self.now,
+                },
+            )
+        )

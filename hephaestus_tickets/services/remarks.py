@@ -1,0 +1,57 @@
+"""Comments and commit links: allowed on every ticket, and never a change of its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hephaestus_tickets.domain.errors import Invalid
+from hephaestus_tickets.domain.vocabulary import CommentType
+from hephaestus_tickets.models import TicketRow
+from hephaestus_tickets.queries.tickets import database_clock, lock_ticket
+from hephaestus_tickets.services.lookup import Located
+from hephaestus_tickets.services.recording import Recorder
+from hephaestus_tickets.services.unit_of_work import UnitOfWork
+
+
+class EmptyComment(Invalid):
+    def __init__(self) -> None:
+        super().__init__("A comment needs text: comment_text holds only blanks.")
+
+
+async def add_remark(
+    work: UnitOfWork,
+    located: Located,
+    agent_id: str,
+    *,
+    text: str,
+    kind: CommentType,
+    mentions: Sequence[str],
+    attachments: Sequence[str],
+) -> tuple[TicketRow, int]:
+    ticket, recorder = await _touched(work, located, agent_id)
+    number = await recorder.comment(
+        ticket.id, text, kind, mentions=mentions, attachments=attachments
+    )
+    if number is None:
+        raise EmptyComment
+    ticket.updated_at = recorder.now
+    await recorder.to_index(ticket.id)
+    return ticket, number
+
+
+async def add_commit(
+    work: UnitOfWork, located: Located, agent_id: str, sha: str, message: str
+) -> tuple[TicketRow, bool]:
+    ticket, recorder = await _touched(work, located, agent_id)
+    is_new = await recorder.commit(ticket.id, sha, message)
+    if is_new:
+        ticket.updated_at = recorder.now
+        await recorder.to_index(ticket.id)
+    return ticket, is_new
+
+
+async def _touched(work: UnitOfWork, located: Located, agent_id: str) -> tuple[TicketRow, Recorder]:
+    """The locked ticket: whoever asks what was updated since finds its new remarks too."""
+    ticket = (await work.session.scalars(lock_ticket(located.id))).one()
+    now = (await work.session.scalars(database_clock())).one()
+    return ticket, Recorder(work, agent_id, now)

@@ -1,0 +1,339 @@
+"""Tickets: create, find, change, move, assign, comment, link, resolve."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from hephaestus_tickets.domain.ids import public_id, ticket_id
+from hephaestus_tickets.domain.lifecycle import plan_move, plan_resolution
+from hephaestus_tickets.domain.vocabulary import Category, CommentType, Priority
+from hephaestus_tickets.queries import tickets, timeline
+from hephaestus_tickets.schemas.arguments import SortBy, SortOrder, TicketFilters, TicketUpdates
+from hephaestus_tickets.schemas.replies import (
+    CommentAdded,
+    CommitLinked,
+    StatusChanged,
+    TicketAssigned,
+    TicketCreated,
+    TicketDetails,
+    TicketList,
+    TicketResolved,
+    TicketUpdated,
+)
+from hephaestus_tickets.schemas.types import (
+    AgentId,
+    Attachments,
+    CommentText,
+    CommitMessage,
+    Cursor,
+    Description,
+    Limit,
+    Mentions,
+    Offset,
+    OptionalComment,
+    Tags,
+    TaskIds,
+    TicketRef,
+    TicketRefs,
+    Title,
+    Word,
+    WorkflowId,
+)
+from hephaestus_tickets.services import ticket_views
+from hephaestus_tickets.services.creation import NewTicket, insert_ticket
+from hephaestus_tickets.services.listing import Page, list_tickets
+from hephaestus_tickets.services.lookup import (
+    ticket_for_read,
+    ticket_for_write,
+    workflow_for_read,
+    workflow_for_write,
+)
+from hephaestus_tickets.services.moves import MoveOrder, move_ticket
+from hephaestus_tickets.services.recording import parsed_sha
+from hephaestus_tickets.services.remarks import add_commit, add_remark
+from hephaestus_tickets.services.unit_of_work import UnitOfWork
+from hephaestus_tickets.services.updating import Patch, patch_ticket
+
+Sha = Annotated[Word | None, Field(description="Commit to link: 7-64 hex digits")]
+Ref = Annotated[TicketRef, Field(description="ticket-12, or the original id of an import")]
+Actor = AgentId | None
+
+
+class TicketService:
+    """Each method is one operation of the catalogue; its docstring is what an agent reads."""
+
+    def __init__(self, work: UnitOfWork) -> None:
+        self._work = work
+
+    async def create_ticket(
+        self,
+        *,
+        title: Title,
+        description: Description = "",
+        workflow_id: WorkflowId | None = None,
+        agent_id: Actor = None,
+        ticket_type: Annotated[Word | None, Field(description="Default: the board's")] = None,
+        priority: Priority = Priority.MEDIUM,
+        initial_status: Annotated[Word | None, Field(description="Default: the board's")] = None,
+        assigned_agent_id: AgentId | None = None,
+        parent_ticket_id: TicketRef | None = None,
+        blocked_by_ticket_ids: Annotated[
+            TicketRefs, Field(description="Tickets that must be resolved before this one can move")
+        ] = [],  # noqa: B006 - pydantic copies defaults; the schema shows this one
+        tags: Tags = [],  # noqa: B006 - as above
+        related_task_ids: TaskIds = [],  # noqa: B006 - as above
+    ) -> TicketCreated:
+        """File a ticket. First look for an existing one with get_tickets.
+
+        Refused: unknown type or status, a blocker or parent of another workflow, a blocked
+        ticket that would start outside a 'todo' column.
+        """
+        actor = self._work.caller.actor(agent_id)
+        workflow = await workflow_for_write(self._work, self._work.caller.workflow(workflow_id))
+        new = NewTicket(
+            title=title,
+            description=description,
+            ticket_type=workflow.board.ticket_type(ticket_type or ""),
+            priority=priority,
+            initial_status=initial_status or "",
+            created_by=actor,
+            assigned_agent_id=assigned_agent_id or None,
+            parent=parent_ticket_id,
+            blocked_by=blocked_by_ticket_ids,
+            tags=tags,
+            related_task_ids=related_task_ids,
+        )
+        ticket = await insert_ticket(self._work, workflow, new)
+        return TicketCreated(
+            ticket_id=ticket_id(ticket.id),
+            version=ticket.version,
+            status=ticket.status,
+            ticket_type=ticket.ticket_type,
+            is_blocked=ticket.open_blockers > 0,
+        )
+
+    async def update_ticket(
+        self,
+        *,
+        ticket_id: Ref,
+        updates: TicketUpdates,
+        agent_id: Actor = None,
+        update_comment: OptionalComment = "",
+        expected_version: Annotated[
+            int | None, Field(ge=1, description="Refuse if the ticket is at another version")
+        ] = None,
+    ) -> TicketUpdated:
+        """Change fields. In `updates`, an absent field keeps its value and null clears it.
+
+        tags, blocked_by_ticket_ids and links replace the whole list; add_… and remove_… change
+        single entries and cannot undo another agent's. Not for status: use change_status.
+        """
+        located = await ticket_for_write(self._work, ticket_id)
+        patch = Patch(
+            updates=updates,
+            agent_id=self._work.caller.actor(agent_id),
+            comment=update_comment,
+            expected_version=expected_version,
+        )
+        return await patch_ticket(self._work, located, patch)
+
+    async def change_status(
+        self,
+        *,
+        ticket_id: Ref,
+        new_status: Annotated[Word, Field(description="A column id; get_board_config lists them")],
+        agent_id: Actor = None,
+        comment: OptionalComment = "",
+        commit_sha: Sha = None,
+    ) -> StatusChanged:
+        """Move a ticket to another column of its board.
+
+        A blocked ticket stays where it is (the error names its open blockers). A 'done' column
+        resolves the ticket and unblocks others; leaving one reopens it.
+        """
+        located = await ticket_for_write(self._work, ticket_id)
+        board = located.workflow.board
+        order = MoveOrder(
+            target=board.column(new_status),
+            decide=lambda facts, blockers, now: plan_move(facts, board, blockers, new_status, now),
+            agent_id=self._work.caller.actor(agent_id),
+            comment=comment,
+            comment_type=CommentType.STATUS_CHANGE,
+            commit_sha=commit_sha,
+        )
+        moved = await move_ticket(self._work, located, order)
+        return StatusChanged(
+            ticket_id=public_id("ticket", located.id),
+            version=moved.version,
+            from_status=moved.move.from_status,
+            status=moved.move.to_status,
+            unblocked_tickets=moved.unblocked,
+            blocked_tickets=moved.blocked,
+            open_sub_tickets=moved.open_sub_tickets,
+            comment_id=moved.comment_id,
+        )
+
+    async def add_comment(
+        self,
+        *,
+        ticket_id: Ref,
+        comment_text: CommentText,
+        agent_id: Actor = None,
+        comment_type: CommentType = CommentType.GENERAL,
+        mentions: Annotated[Mentions, Field(description="Agent ids")] = [],  # noqa: B006 - as above
+        attachments: Annotated[Attachments, Field(description="Paths or URLs")] = [],  # noqa: B006 - as above
+    ) -> CommentAdded:
+        """Leave a remark on a ticket for other agents and people: findings, questions, hand-over.
+
+        Allowed on resolved and blocked tickets too.
+        """
+        located = await ticket_for_write(self._work, ticket_id)
+        actor = self._work.caller.actor(agent_id)
+        ticket, number = await add_remark(
+            self._work,
+            located,
+            actor,
+            text=comment_text,
+            kind=comment_type,
+            mentions=mentions,
+            attachments=attachments,
+        )
+        return CommentAdded(
+            ticket_id=public_id("ticket", ticket.id),
+            version=ticket.version,
+            comment_id=public_id("comment", number),
+        )
+
+    async def get_ticket(
+        self,
+        *,
+        ticket_id: Ref,
+        description_from: Annotated[
+            Offset, Field(description="Character to start at; for a description cut in a reply")
+        ] = 0,
+    ) -> TicketDetails:
+        """Read one ticket whole: fields, blockers, what it blocks, sub-tickets, links.
+
+        With the latest comments, commits and changes; get_ticket_history has all of them.
+        """
+        ticket = await ticket_for_read(self._work, ticket_id)
+        statement = timeline.surroundings(
+            ticket.id, related=ticket_views.RELATED, recent=ticket_views.RECENT
+        )
+        around = (await self._work.session.execute(statement)).mappings().one()
+        return ticket_views.details(ticket, dict(around), description_from)
+
+    async def get_tickets(
+        self,
+        *,
+        workflow_id: WorkflowId | None = None,
+        filters: Annotated[
+            TicketFilters | None,
+            Field(description="assigned_agent_id '' means unassigned; a list means any of"),
+        ] = None,
+        limit: Limit = 20,
+        offset: Offset = 0,
+        cursor: Annotated[Cursor, Field(description="next_cursor of the page before")] = "",
+        include_completed: bool = False,
+        sort_by: SortBy = "created_at",
+        sort_order: SortOrder = "desc",
+    ) -> TicketList:
+        """List the tickets of a workflow as short summaries; get_ticket has one whole.
+
+        Resolved tickets are left out unless include_completed, or a status or is_resolved filter,
+        asks for them.
+        """
+        workflow = await workflow_for_read(self._work, self._work.caller.workflow(workflow_id))
+        page = Page(
+            limit=limit,
+            offset=offset,
+            cursor=cursor,
+            sort_by=sort_by,
+            sort_order=sort_order,
+            include_completed=include_completed,
+        )
+        return await list_tickets(self._work, workflow, filters or TicketFilters(), page)
+
+    async def assign_ticket(
+        self,
+        *,
+        ticket_id: Ref,
+        agent_id: Actor = None,
+        assigned_agent_id: Annotated[
+            AgentId, Field(description="Who gets it; empty: agent_id itself")
+        ] = "",
+    ) -> TicketAssigned:
+        """Give a ticket to an agent, or take it yourself. The column stays as it is.
+
+        To unassign, set assigned_agent_id to null with update_ticket.
+        """
+        located = await ticket_for_write(self._work, ticket_id)
+        actor = self._work.caller.actor(agent_id)
+        assignee = assigned_agent_id or actor
+        before = (await self._work.session.scalars(tickets.lock_ticket(located.id))).one()
+        previous = before.assigned_agent_id
+        updates = TicketUpdates(assigned_agent_id=assignee)
+        updated = await patch_ticket(self._work, located, Patch(updates=updates, agent_id=actor))
+        return TicketAssigned(
+            ticket_id=updated.ticket_id,
+            version=updated.version,
+            assigned_agent_id=assignee,
+            previous_agent_id=previous if previous != assignee else None,
+        )
+
+    async def link_commit(
+        self,
+        *,
+        ticket_id: Ref,
+        commit_sha: Annotated[Word, Field(description="7-64 hex digits")],
+        agent_id: Actor = None,
+        commit_message: CommitMessage = "",
+    ) -> CommitLinked:
+        """Tie a commit to a ticket. Linking it again changes nothing."""
+        sha = parsed_sha(commit_sha)
+        located = await ticket_for_write(self._work, ticket_id)
+        actor = self._work.caller.actor(agent_id)
+        ticket, is_new = await add_commit(self._work, located, actor, sha, commit_message)
+        return CommitLinked(
+            ticket_id=public_id("ticket", ticket.id),
+            version=ticket.version,
+            commit_sha=sha,
+            already_linked=not is_new,
+        )
+
+    async def resolve_ticket(
+        self,
+        *,
+        ticket_id: Ref,
+        agent_id: Actor = None,
+        resolution_comment: Annotated[
+            OptionalComment, Field(description="What was done, for those who depend on it")
+        ] = "",
+        commit_sha: Sha = None,
+    ) -> TicketResolved:
+        """Finish a ticket: moves it to the board's first 'done' column.
+
+        unblocked_tickets in the reply are ready to be worked on now. Refused while a blocker is
+        open, and when it is already resolved.
+        """
+        located = await ticket_for_write(self._work, ticket_id)
+        board = located.workflow.board
+        order = MoveOrder(
+            target=board.first(Category.DONE),
+            decide=lambda facts, blockers, now: plan_resolution(facts, board, blockers, now),
+            agent_id=self._work.caller.actor(agent_id),
+            comment=resolution_comment,
+            comment_type=CommentType.RESOLUTION,
+            commit_sha=commit_sha,
+        )
+        moved = await move_ticket(self._work, located, order)
+        return TicketResolved(
+            ticket_id=public_id("ticket", located.id),
+            version=moved.version,
+            status=moved.move.to_status,
+            unblocked_tickets=moved.unblocked,
+            open_sub_tickets=moved.open_sub_tickets,
+            comment_id=moved.comment_id,
+        )

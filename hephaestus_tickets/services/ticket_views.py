@@ -1,0 +1,187 @@
+"""Rows as replies: clipped to what a reply may hold, saying what was left out."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from hephaestus_tickets.domain.budget import ENVELOPE_BYTES, REPLY_BYTES, shrunk
+from hephaestus_tickets.domain.ids import public_id, ticket_id
+from hephaestus_tickets.domain.text import clip, json_size, prefix_within
+from hephaestus_tickets.domain.vocabulary import Priority
+from hephaestus_tickets.models import TicketRow
+from hephaestus_tickets.schemas.replies import (
+    ChangeView,
+    CommentView,
+    CommitView,
+    LinkView,
+    Reply,
+    TicketDetails,
+    TicketRefView,
+    TicketSummary,
+    TicketView,
+)
+
+R = TypeVar("R", bound=Reply)
+# A row of a JSON list, in the form PostgreSQL gave it; the reply's own types check it.
+JsonRow = dict[str, Any]
+
+TITLE_IN_A_LIST = 120
+TITLE_OF_RELATED = 80
+RELATED = 30
+RECENT = 10
+DESCRIPTION_BYTES = 16_000
+COMMENT_BYTES = 1_500
+MESSAGE_BYTES = 300
+
+
+def summary(ticket: TicketRow) -> TicketSummary:
+    return TicketSummary(
+        ticket_id=ticket_id(ticket.id),
+        title=clip(ticket.title, TITLE_IN_A_LIST),
+        status=ticket.status,
+        priority=Priority.from_rank(ticket.priority),
+        ticket_type=ticket.ticket_type,
+        assigned_agent_id=ticket.assigned_agent_id,
+        is_blocked=ticket.open_blockers > 0,
+        is_resolved=ticket.is_resolved,
+        updated_at=ticket.updated_at,
+        external_ref=ticket.external_ref,
+    )
+
+
+def details(ticket: TicketRow, around: JsonRow, description_from: int) -> TicketDetails:
+    """A ticket with its surroundings (`queries.timeline.surroundings`), within a reply's budget."""
+    description, omitted = _description(ticket, description_from)
+    # In the order of what an agent needs first: what does not fit is cut from the last list on.
+    lists: dict[str, list[Reply]] = {
+        "blocked_by": [_related(row) for row in around["blocked_by"]],
+        "blocks": [_related(row) for row in around["blocks"]],
+        "comments": [_comment(row) for row in around["comments"]],
+        "sub_tickets": [_related(row) for row in around["sub_tickets"]],
+        "commits": [_commit(row) for row in around["commits"]],
+        "links": [_link(row) for row in around["links"]],
+        "history": [_change(row) for row in around["history"]],
+    }
+    shown = _view(ticket, description)
+    budget = REPLY_BYTES - ENVELOPE_BYTES - _size(shown)
+    kept = _kept(lists, budget)
+    omitted += _left_out(ticket_id(ticket.id), around, kept)
+    links = kept.pop("links")
+    latest_last = {name: kept[name][::-1] for name in ("comments", "commits", "history")}
+    # model_validate: the lists were built above as what their names say.
+    return TicketDetails.model_validate(
+        {
+            "ticket": shown.model_copy(update={"links": links}),
+            "omitted": omitted,
+            **kept,
+            **latest_last,
+        }
+    )
+
+
+def _kept(lists: dict[str, list[Reply]], budget: int) -> dict[str, list[Reply]]:
+    limits = {name: RECENT if name in _LATEST else RELATED for name in lists}
+    short = {name: items[: limits[name]] for name, items in lists.items()}
+    sizes = {name: [_size(item) for item in items] for name, items in short.items()}
+    return {name: short[name][:count] for name, count in shrunk(sizes, budget).items()}
+
+
+_LATEST = ("comments", "commits", "history")
+
+
+def _left_out(ticket: str, around: JsonRow, kept: dict[str, list[Reply]]) -> list[str]:
+    timeline = f"get_ticket_history(ticket_id='{ticket}')"
+    told: list[str] = []
+    for name, items in kept.items():
+        if len(around[name]) > len(items):
+            way = timeline if name in _LATEST else _WAYS[name].format(ticket=ticket)
+            told.append(f"{name}: only {len(items)} are shown; {way}")
+    cut = {view.comment_id for view in kept["comments"] if isinstance(view, CommentView)}
+    long = [row for row in around["comments"] if _is_cut(row["comment_text"], COMMENT_BYTES)]
+    told += [
+        f"{entry} is cut: get_ticket_history(ticket_id='{ticket}', entry_id='{entry}')"
+        for row in long
+        if (entry := public_id("comment", row["id"])) in cut
+    ]
+    return told
+
+
+_WAYS = {
+    "blocked_by": "unresolved ones come first",
+    "blocks": "unresolved ones come first",
+    "links": "the others are in the tickets at their other end",
+    "sub_tickets": (
+        "get_tickets(filters={{'parent_ticket_id': '{ticket}'}}, include_completed=true)"
+    ),
+}
+
+
+def _description(ticket: TicketRow, start: int) -> tuple[str, list[str]]:
+    rest = ticket.description[start:]
+    shown = prefix_within(rest, DESCRIPTION_BYTES)
+    end = start + len(shown)
+    if len(shown) == len(rest):
+        return shown, []
+    call = f"get_ticket(ticket_id='{ticket_id(ticket.id)}', description_from={end})"
+    return shown, [f"description goes on to character {len(ticket.description)}: {call}"]
+
+
+def _view(ticket: TicketRow, description: str) -> TicketView:
+    parent = ticket.parent_ticket_id
+    return TicketView(
+        ticket_id=ticket_id(ticket.id),
+        workflow_id=ticket.workflow_id,
+        title=ticket.title,
+        description=description,
+        ticket_type=ticket.ticket_type,
+        priority=Priority.from_rank(ticket.priority),
+        status=ticket.status,
+        is_blocked=ticket.open_blockers > 0,
+        is_resolved=ticket.is_resolved,
+        assigned_agent_id=ticket.assigned_agent_id,
+        created_by=ticket.created_by,
+        parent_ticket_id=None if parent is None else ticket_id(parent),
+        tags=ticket.tags,
+        related_task_ids=ticket.related_task_ids,
+        external_ref=ticket.external_ref,
+        created_at=ticket.created_at,
+        updated_at=ticket.updated_at,
+        started_at=ticket.started_at,
+        completed_at=ticket.completed_at,
+        resolved_at=ticket.resolved_at,
+        version=ticket.version,
+    )
+
+
+def _related(row: JsonRow) -> TicketRefView:
+    title = clip(row["title"], TITLE_OF_RELATED)
+    return TicketRefView.model_validate({**row, "ticket_id": ticket_id(row["id"]), "title": title})
+
+
+def _link(row: JsonRow) -> LinkView:
+    title = clip(row["title"], TITLE_OF_RELATED)
+    return LinkView.model_validate({**row, "ticket_id": ticket_id(row["id"]), "title": title})
+
+
+def _comment(row: JsonRow) -> CommentView:
+    text = prefix_within(row["comment_text"], COMMENT_BYTES)
+    fields = {**row, "comment_id": public_id("comment", row["id"]), "comment_text": text}
+    return CommentView.model_validate(fields)
+
+
+def _commit(row: JsonRow) -> CommitView:
+    return CommitView.model_validate(
+        {**row, "message": prefix_within(row["message"], MESSAGE_BYTES)}
+    )
+
+
+def _change(row: JsonRow) -> ChangeView:
+    return ChangeView.model_validate({**row, "change_id": public_id("change", row["id"])})
+
+
+def _is_cut(text: str, budget: int) -> bool:
+    return prefix_within(text, budget) != text
+
+
+def _size(reply: Reply) -> int:
+    return json_size(reply.model_dump(mode="json"))

@@ -1,0 +1,122 @@
+"""What PostgreSQL refuses, in our words: by constraint name, never by message text."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from hephaestus_tickets.domain.errors import Conflict, Invalid, TicketError, Unavailable
+
+Family = Literal["conflict", "invalid"]
+
+
+class ConstraintConflict(Conflict):
+    """The tickets changed between the check and the write; the database held the line."""
+
+    def __init__(self, constraint: str, sentence: str) -> None:
+        self.constraint = constraint
+        super().__init__(f"{sentence} Nothing was changed; read the ticket again and retry.")
+
+
+class ConstraintInvalid(Invalid):
+    def __init__(self, constraint: str, sentence: str) -> None:
+        self.constraint = constraint
+        super().__init__(f"{sentence} Nothing was changed.")
+
+
+class DatabaseUnavailable(Unavailable):
+    def __init__(self) -> None:
+        super().__init__(
+            "The database cannot be reached. Nothing was changed; try again in a few seconds."
+        )
+
+
+class DatabaseBusy(Unavailable):
+    def __init__(self) -> None:
+        super().__init__(
+            "The database is too busy to answer in time. Nothing was changed; try again in a few "
+            "seconds."
+        )
+
+
+_GONE = "A ticket named here is not in this workflow."
+CONSTRAINTS: dict[str, tuple[Family, str]] = {
+    "pk_workflows": ("conflict", "That workflow exists already."),
+    "uq_workflows_workflow_id": ("conflict", "That workflow exists already."),
+    "ck_workflows_status": ("invalid", "That is not a status of a workflow."),
+    "ck_workflows_workflow_id": ("invalid", "A workflow_id has 1 to 100 characters."),
+    "pk_board_configs": ("conflict", "That board exists already."),
+    "uq_board_configs_workflow_id": ("conflict", "That workflow has a board already."),
+    "fk_board_configs_workflow_id": ("conflict", "There is no such workflow."),
+    "pk_agents": ("conflict", "That agent is known already."),
+    "pk_tickets": ("conflict", "That ticket exists already."),
+    "uq_tickets_workflow_id_id": ("conflict", "That ticket exists already."),
+    "uq_tickets_external_ref": ("conflict", "A ticket with that original id exists already."),
+    "fk_tickets_workflow_id": ("conflict", "There is no such workflow."),
+    "fk_tickets_parent_ticket_id": ("conflict", "The parent is not in this workflow."),
+    "ck_tickets_title": ("invalid", "A title has 1 to 500 characters."),
+    "ck_tickets_description": ("invalid", "A description has at most 100,000 characters."),
+    "ck_tickets_priority": ("invalid", "A priority is critical, high, medium or low."),
+    "ck_tickets_parent_ticket_id": ("invalid", "A ticket cannot be its own parent."),
+    "ck_tickets_tags": ("invalid", "Tags are a list of words."),
+    "ck_tickets_related_task_ids": ("invalid", "related_task_ids is a list of ids."),
+    "ck_tickets_resolved_at": ("conflict", "The ticket was resolved or reopened meanwhile."),
+    "ck_tickets_open_blockers": ("conflict", "A resolved ticket cannot have open blockers."),
+    "ck_tickets_version": ("conflict", "A version counts from 1."),
+    "ck_tickets_claim": ("conflict", "A claim has a holder, a token and an end, or none of them."),
+    "pk_ticket_blockers": ("conflict", "That blocker is there already."),
+    "fk_ticket_blockers_blocked_id": ("conflict", _GONE),
+    "fk_ticket_blockers_blocker_id": ("conflict", _GONE),
+    "ck_ticket_blockers_self": ("invalid", "A ticket cannot block itself."),
+    "pk_ticket_links": ("conflict", "That link is there already."),
+    "fk_ticket_links_source_id": ("conflict", _GONE),
+    "fk_ticket_links_target_id": ("conflict", _GONE),
+    "ck_ticket_links_self": ("invalid", "A ticket cannot be linked to itself."),
+    "ck_ticket_links_kind": ("invalid", "That is not a kind of link."),
+    "pk_ticket_comments": ("conflict", "That comment exists already."),
+    "fk_ticket_comments_ticket_id": ("conflict", "There is no such ticket."),
+    "ck_ticket_comments_comment_text": ("invalid", "A comment has 1 to 50,000 characters."),
+    "ck_ticket_comments_comment_type": ("invalid", "That is not a type of comment."),
+    "pk_ticket_history": ("conflict", "That change is recorded already."),
+    "fk_ticket_history_ticket_id": ("conflict", "There is no such ticket."),
+    "tr_ticket_history_append_only": ("conflict", "History is append-only."),
+    "pk_ticket_commits": ("conflict", "That commit is linked already."),
+    "fk_ticket_commits_ticket_id": ("conflict", "There is no such ticket."),
+    "uq_ticket_commits_ticket_id_commit_sha": ("conflict", "That commit is linked already."),
+    "ck_ticket_commits_commit_sha": ("invalid", "A commit_sha is 7 to 64 hex digits."),
+    "ck_ticket_commits_link_method": ("invalid", "That is not a way to link a commit."),
+    "pk_index_jobs": ("conflict", "That ticket waits to be indexed already."),
+    "fk_index_jobs_ticket_id": ("conflict", "There is no such ticket."),
+}
+
+_BUSY_STATES = frozenset({"55P03", "57014", "53300"})
+
+
+def sqlstate(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)
+
+
+def translated(error: DBAPIError | PoolTimeout) -> TicketError | None:
+    """The caller's error behind a database error; None where it is a fault of ours."""
+    if isinstance(error, PoolTimeout):
+        return DatabaseBusy()
+    state = sqlstate(error)
+    if state in _BUSY_STATES:
+        return DatabaseBusy()
+    if isinstance(error, IntegrityError):
+        return _violation(error)
+    if isinstance(error, OperationalError) and (state is None or state[:2] in ("08", "57")):
+        return DatabaseUnavailable()
+    return None
+
+
+def _violation(error: IntegrityError) -> TicketError | None:
+    diagnostics = getattr(error.orig, "diag", None)
+    name: str = getattr(diagnostics, "constraint_name", None) or ""
+    if name not in CONSTRAINTS:
+        return None
+    family, sentence = CONSTRAINTS[name]
+    kind = ConstraintConflict if family == "conflict" else ConstraintInvalid
+    return kind(name, sentence)
