@@ -3,7 +3,16 @@
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import CoreSchema, core_schema
 
 from hephaestus_tickets.domain.board import BoardSettings, Column
 from hephaestus_tickets.domain.changes import check_field_names
@@ -48,7 +57,24 @@ def _names(data: object) -> list[str]:
     return [str(name) for name in cast("Mapping[object, object]", data)]  # JSON: keys are read only
 
 
-OneOrMany = BeforeValidator(_as_list)
+class _OneOrMany:
+    """A filter that takes one value or a list; inside it is always a list."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_as_list, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        several = next(part for part in handler(schema)["anyOf"] if part.get("type") == "array")
+        return {"anyOf": [several["items"], several]}
+
+
+OneOrMany = _OneOrMany()
+# Elsewhere null only stands for an absent argument, and the schema does not show it.
+Clearable = WithJsonSchema({"type": ["string", "null"]})
 
 
 class Argument(BaseModel):
@@ -67,8 +93,8 @@ class TicketUpdates(Argument):
     description: Description | None = None
     ticket_type: Word | None = None
     priority: Priority | None = None
-    assigned_agent_id: AgentId | None = None
-    parent_ticket_id: TicketRef | None = None
+    assigned_agent_id: Annotated[AgentId | None, Clearable] = None
+    parent_ticket_id: Annotated[TicketRef | None, Clearable] = None
     tags: Tags | None = None
     add_tags: Tags | None = None
     remove_tags: Tags | None = None

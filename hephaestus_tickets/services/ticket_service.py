@@ -231,7 +231,7 @@ class TicketService:
         workflow_id: WorkflowId | None = None,
         filters: Annotated[
             TicketFilters | None,
-            Field(description="assigned_agent_id '' means unassigned; a list means any of"),
+            Field(description="A list means any of; assigned_agent_id '': unassigned; times ISO"),
         ] = None,
         limit: Limit = 20,
         offset: Offset = 0,

@@ -1,0 +1,77 @@
+"""Every call, from whichever door: parsed, run in one unit of work, logged in one line."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from hephaestus_tickets.domain.caller import Caller
+from hephaestus_tickets.domain.errors import TicketError
+from hephaestus_tickets.operations import Operation, Toolset
+from hephaestus_tickets.schemas.replies import Reply
+from hephaestus_tickets.services.agents import AgentRegister
+from hephaestus_tickets.services.unit_of_work import Units
+
+logger = logging.getLogger("hephaestus_tickets.calls")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One client: who it is and which tools it sees."""
+
+    caller: Caller
+    toolsets: frozenset[Toolset]
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Runs the catalogue's operations on a database."""
+
+    units: Units
+    register: AgentRegister = field(default_factory=AgentRegister)
+
+    async def run(self, operation: Operation, raw: Mapping[str, Any], caller: Caller) -> Reply:
+        """Raises a TicketError whose text is for the caller; anything else is our fault."""
+        started = time.perf_counter()
+        try:
+            arguments = operation.parse(raw)
+            reply = await self.units.run(caller, lambda work: operation.call(work, arguments))
+        except TicketError as refusal:
+            _log(operation, caller, started, refusal.code)
+            raise
+        _log(operation, caller, started, "ok")
+        if operation.kind == "write":
+            await self._register(caller.actor(arguments.get("agent_id")))
+        return reply
+
+    async def _register(self, agent_id: str) -> None:
+        try:
+            await self.register.seen(self.units, agent_id)
+        except (TicketError, SQLAlchemyError) as error:
+            # The call itself is done: an agent's last_seen is not worth failing it.
+            logger.warning("agent not registered: %s", type(error).__name__)
+
+
+def _log(operation: Operation, caller: Caller, started: float, outcome: str) -> None:
+    logger.info(
+        "%s",
+        json.dumps(
+            {
+                "operation": operation.name,
+                "agent": caller.agent_id,
+                "outcome": outcome,
+                "ms": round((time.perf_counter() - started) * 1000, 1),
+            }
+        ),
+    )
+
+
+def compact(reply: Reply) -> str:
+    """The reply as compact JSON text, in UTF-8 as it is."""
+    return json.dumps(reply.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
