@@ -61,7 +61,7 @@ def wheel_package() -> Path | None:
 
 def binaries_for(home: Home, found: Binaries) -> Binaries:
     """The same programs where PostgreSQL's account can run them: in place, or copied to `bin`."""
-    closed = closed_to(home.account, found.path("postgres"))
+    closed = closed_to(home.account, found.path("postgres").resolve())
     if closed is None:
         return found
     package = wheel_package()
@@ -138,17 +138,7 @@ def _copy(package: Path, target: Path) -> None:
     """The package and the libraries that its programs expect beside it."""
     for source in (package, package.with_name(f"{package.name}.libs")):
         if source.exists():
-            shutil.copytree(
-                source, target / source.name, symlinks=True, ignore=_ONLY_FOR_DEVELOPERS
-            )
+            shutil.copytree(source, target / source.name, ignore=_ONLY_FOR_DEVELOPERS)
     target.chmod(0o755)
-    for directory, names, files in os.walk(target):
-        for name in names:
-            (Path(directory) / name).chmod(0o755)
-        for name in files:
-            _open_to_all(Path(directory) / name)
-
-
-def _open_to_all(file: Path) -> None:
-    if not file.is_symlink():
-        file.chmod(0o755 if os.access(file, os.X_OK) else 0o644)
+    for copied in target.rglob("*"):
+        copied.chmod(0o755 if copied.is_dir() or os.access(copied, os.X_OK) else 0o644)

@@ -60,11 +60,12 @@ def open_log(path: Path) -> Generator[Log]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launcher:
-    """How a program is started on PostgreSQL's side."""
+    """How a program is started on PostgreSQL's side; with a `keeper` the kernel is not asked."""
 
     account: Account
     lock: int
     log: Log
+    keeper: bool
 
     def start(self, *command: str | Path, dies_by: signal.Signals) -> subprocess.Popen[bytes]:
         """`dies_by` is what the kernel sends the program should this process end first."""
@@ -81,7 +82,7 @@ class Launcher:
             user=self.account.uid if is_root() else None,
             group=self.account.gid if is_root() else None,
             extra_groups=[self.account.gid] if is_root() else None,
-            preexec_fn=_dies_with_us(dies_by),  # noqa: PLW1509 - prepared: it takes no lock
+            preexec_fn=None if self.keeper else _dies_with_us(dies_by),  # noqa: PLW1509 - prepared: it takes no lock
         )
 
     def run(self, *command: str | Path) -> None:
@@ -133,14 +134,12 @@ def _tell(guard: subprocess.Popen[bytes], pid: int) -> None:
         guard.stdin.flush()
 
 
-def _dies_with_us(sign: signal.Signals) -> Callable[[], None] | None:
+def _dies_with_us(sign: signal.Signals) -> Callable[[], None]:
     """What the child calls last before it becomes the program, after it changed its account.
 
     The kernel ties the signal to the *thread* that started the child, and forgets it when the
     account changes.
     """
-    if sys.platform != "linux":
-        return None
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("PostgreSQL would end with this thread: start it from the main thread")
     prctl, ours = ctypes.CDLL(None).prctl, os.getpid()

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from hephaestus_tickets.domain.errors import SetupError
-from hephaestus_tickets.local.accounts import server_account
+from hephaestus_tickets.local.accounts import is_root, server_account
 from hephaestus_tickets.local.binaries import Binaries
 from hephaestus_tickets.local.children import Launcher
 from hephaestus_tickets.local.disk import ROOM_TO_BEGIN, check_room
@@ -39,11 +39,18 @@ log_min_error_statement = panic
 
 
 def data_major(home: Home) -> int | None:
-    """The PostgreSQL version that made the data; None where there is none yet."""
-    try:
-        return int((home.data / "PG_VERSION").read_text())
-    except FileNotFoundError:
+    """The PostgreSQL version that made the data; None where there is none yet.
+
+    Raises SetupError for a directory that is not PostgreSQL's, or no longer.
+    """
+    if not os.path.lexists(home.data):
         return None
+    with suppress(OSError, ValueError):
+        return int((home.data / "PG_VERSION").read_text())
+    raise SetupError(
+        f"{home.data} is damaged, its PG_VERSION cannot be read; "
+        "move it away and restore a backup into the empty home."
+    )
 
 
 def check_major(home: Home, binaries: Binaries) -> None:
@@ -132,7 +139,7 @@ def _write(path: Path, text: str) -> None:
             return
     half_written = path.with_suffix(".new")
     half_written.write_text(text)
-    half_written.chmod(0o644)
+    half_written.chmod(0o644 if is_root() else 0o600)
     half_written.replace(path)
 
 

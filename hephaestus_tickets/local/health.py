@@ -65,7 +65,7 @@ def _looked(name: str, check: Callable[[Home], Finding], home: Home) -> Finding:
 
 
 def _refusal(name: str, error: SetupError) -> Finding:
-    """The sentences of this package are `what is so; what to do.`"""
+    """The sentences of this package read `what is so; what to do`."""
     detail, _, mend = str(error).rpartition("; ")
     return Finding(name=name, ok=False, detail=detail or mend, mend=mend if detail else "")
 

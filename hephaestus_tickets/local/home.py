@@ -134,21 +134,6 @@ def throwaway_home() -> Generator[Home]:
         shutil.rmtree(root)
 
 
-def home_format(home: Home) -> int | None:
-    """The layout an existing home was made with; None where there is no home yet."""
-    try:
-        return int(home.format_file.read_text() or "0")  # empty: its writer was killed
-    except FileNotFoundError:
-        return None
-
-
-def _make_parents(root: Path) -> None:
-    missing = [parent for parent in root.parents if not parent.exists()]
-    for parent in reversed(missing):
-        parent.mkdir(exist_ok=True)
-        parent.chmod(0o755 if is_root() else 0o700)
-
-
 def check_way(home: Home) -> None:
     """Raises SetupError where PostgreSQL's account cannot reach a root's home, or could move it."""
     if not is_root():
@@ -182,6 +167,39 @@ def check_what_is_there(home: Home) -> None:
         )
 
 
+def check_owner(path: Path, owner: Account) -> None:
+    """Raises SetupError unless `path` is a real directory of the owner's, or of ours."""
+    facts = path.lstat()
+    if stat.S_ISLNK(facts.st_mode):
+        raise SetupError(
+            f"{path} is a symbolic link, which could lead anywhere; "
+            f"set HEPHAESTUS_HOME to {path.resolve()} itself if that is what you want."
+        )
+    if not stat.S_ISDIR(facts.st_mode):
+        raise SetupError(f"{path} is not a directory; move it away, or set HEPHAESTUS_HOME.")
+    if facts.st_uid not in (owner.uid, os.geteuid()):
+        raise SetupError(
+            f"{path} belongs to user id {facts.st_uid}; start as that account, "
+            "or set HEPHAESTUS_HOME to a directory of your own."
+        )
+
+
+def home_format(home: Home) -> int | None:
+    """The layout an existing home was made with; None where there is no home yet."""
+    try:
+        written = home.format_file.read_text().strip() or "0"  # empty: its writer was killed
+    except FileNotFoundError:
+        return None
+    return int(written) if written.isdecimal() else None
+
+
+def _make_parents(root: Path) -> None:
+    missing = [parent for parent in root.parents if not parent.exists()]
+    for parent in reversed(missing):
+        parent.mkdir(exist_ok=True)
+        parent.chmod(0o755 if is_root() else 0o700)
+
+
 def _refuse_strangers(home: Home) -> None:
     """Directories that hold other things are not taken over, nor their permissions changed."""
     strangers = {entry.name for entry in home.root.iterdir()} - _VOLUME_NAMES
@@ -200,25 +218,18 @@ def _claim_directory(path: Path, *, owner: Account, mode: int) -> None:
     try:
         facts = os.fstat(descriptor)
         if facts.st_uid != owner.uid:
-            os.fchown(descriptor, owner.uid, owner.gid)
+            _give(descriptor, owner, path)
         if stat.S_IMODE(facts.st_mode) != mode:
             os.fchmod(descriptor, mode)
     finally:
         os.close(descriptor)
 
 
-def check_owner(path: Path, owner: Account) -> None:
-    """Raises SetupError unless `path` is a real directory of the owner's, or of ours."""
-    facts = path.lstat()
-    if stat.S_ISLNK(facts.st_mode):
+def _give(descriptor: int, owner: Account, path: Path) -> None:
+    try:
+        os.fchown(descriptor, owner.uid, owner.gid)
+    except OSError as error:
         raise SetupError(
-            f"{path} is a symbolic link, which could lead anywhere; "
-            f"set HEPHAESTUS_HOME to {path.resolve()} itself if that is what you want."
-        )
-    if not stat.S_ISDIR(facts.st_mode):
-        raise SetupError(f"{path} is not a directory; move it away, or set HEPHAESTUS_HOME.")
-    if facts.st_uid not in (owner.uid, os.geteuid()):
-        raise SetupError(
-            f"{path} belongs to user id {facts.st_uid}; start as that account, "
-            "or set HEPHAESTUS_HOME to a directory of your own."
-        )
+            f"This root may not give {path} to '{owner.name}', as in a container without the "
+            "capability CHOWN; start as an ordinary user."
+        ) from error

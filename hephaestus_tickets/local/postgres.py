@@ -77,7 +77,7 @@ def _running(
     with kept(wanted=keeper) as keep:
         process = None
         try:
-            process = _launched(home, binaries, directory, log)
+            process = _launched(home, binaries, directory, log, keeper=keeper)
             keep(process.pid)
             yield process
         finally:
@@ -86,9 +86,11 @@ def _running(
             leave_none(home.postgres_lock)
 
 
-def _launched(home: Home, binaries: Binaries, directory: Path, log: Log) -> subprocess.Popen[bytes]:
+def _launched(
+    home: Home, binaries: Binaries, directory: Path, log: Log, *, keeper: bool
+) -> subprocess.Popen[bytes]:
     with lock_for_children(home.postgres_lock) as lock:
-        launcher = Launcher(account=home.account, lock=lock, log=log)
+        launcher = Launcher(account=home.account, lock=lock, log=log, keeper=keeper)
         clear_leftovers(home, launcher)
         make_cluster(home, binaries, launcher)
         write_settings(home, binaries, directory)

@@ -31,10 +31,12 @@ class OperationTool(Tool):
         tool = cls(
             fn=operation.method,
             name=operation.name,
+            title=None,
             description=operation.description,
             parameters=operation.input_schema,
             fn_metadata=FuncMetadata(arg_model=ArgModelBase, output_schema=operation.output_schema),
             is_async=True,
+            context_kwarg=None,
             annotations=annotations_of(operation),
         )
         tool._operation, tool._calls, tool._caller = operation, calls, caller
