@@ -205,7 +205,8 @@ def plan_start(board: Board, initial_status: str, *, is_blocked: bool) -> Column
     todo = board.statuses_in(Category.TODO)
     if column.is_terminal:
         reason = "that column is for finished work"
-        raise StartsElsewhere(column.id, reason, [*todo, *board.statuses_in(Category.DOING)])
+        doing = [] if is_blocked else board.statuses_in(Category.DOING)
+        raise StartsElsewhere(column.id, reason, [*todo, *doing])
     if is_blocked and column.category is not Category.TODO:
         raise StartsElsewhere(column.id, "it has open blockers", todo)
     return column

@@ -11,7 +11,8 @@ ELLIPSIS = "…"
 
 def normalise(text: str) -> str:
     """The form in which two texts are compared: NFKC, case-folded, blanks collapsed."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(unicodedata.normalize("NFKC", folded).split())
 
 
 def unstorable(text: str) -> str:

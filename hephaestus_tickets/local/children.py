@@ -95,7 +95,9 @@ class Launcher:
             process.wait()
             raise
         if failed:
-            raise SetupError(f"{Path(command[0]).name} failed: {self.log.reason()}.")
+            raise SetupError(
+                f"{Path(command[0]).name} failed ({self.log.reason()}); {self.log.path} says more."
+            )
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

@@ -1,0 +1,147 @@
+"""`demo`: two agents work on tickets, each a real MCP client of a server process of its own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+from mcp_types import TextContent
+from rich.columns import Columns
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from sqlalchemy import URL
+
+from hephaestus_tickets.app import embedded_url
+from hephaestus_tickets.local.home import throwaway_home
+
+_STYLES = {"planner": "cyan", "builder": "magenta"}
+# A tool's structured content: JSON.
+Json = dict[str, Any]
+
+
+def demo() -> None:
+    """Watch two agents work on tickets through real MCP, on a throw-away PostgreSQL.
+
+    Takes seconds and leaves nothing behind.
+    """
+    console = Console(highlight=False)
+    console.print("Starting a PostgreSQL of its own and two MCP servers …", style="dim")
+    with throwaway_home() as home, embedded_url(home) as url:
+        anyio.run(_play, console, url)
+    console.print("The database is gone again. To keep one: see 'Add it to your client'.")
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """An agent at its MCP client; every call and its answer are told on the console."""
+
+    name: str
+    client: Client
+    console: Console
+
+    async def call(self, tool: str, /, **arguments: object) -> Json:
+        result = await self.client.call_tool(tool, arguments)
+        [content] = result.content
+        answer = content.text if isinstance(content, TextContent) else ""
+        self._tell(tool, arguments, answer, refused=bool(result.is_error))
+        return result.structured_content or {}
+
+    def _tell(self, tool: str, arguments: dict[str, object], answer: str, *, refused: bool) -> None:
+        given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+        style = _STYLES[self.name]
+        self.console.print(f"\n[{style}]{self.name}[/] [bold]{tool}[/]({escape(given)})")
+        mark, colour = ("✗", "red") if refused else ("→", "green")
+        self.console.print(f"  [{colour}]{mark}[/] {escape(answer)}")
+
+
+async def _play(console: Console, url: URL) -> None:
+    async with (
+        _agent("planner", console, url) as planner,
+        _agent("builder", console, url) as builder,
+    ):
+        table, login, page = await _plan(planner)
+        await _build(builder, table, login, page)
+        await planner.call("get_ticket_history", ticket_id=login)
+        board = await planner.call("get_board_config")
+        tickets = await planner.call("get_tickets", include_completed=True, sort_order="asc")
+        _show_board(console, board, tickets)
+
+
+async def _plan(planner: Agent) -> tuple[str, str, str]:
+    _say(planner, "plans a login as three tickets, each blocked by the one before")
+    table = await planner.call("create_ticket", title="Add the users table", priority="high")
+    login = await planner.call(
+        "create_ticket",
+        title="Check a password",
+        blocked_by_ticket_ids=[table["ticket_id"]],
+        tags=["auth"],
+    )
+    page = await planner.call(
+        "create_ticket",
+        title="Write the login page",
+        ticket_type="feature",
+        blocked_by_ticket_ids=[login["ticket_id"]],
+    )
+    return table["ticket_id"], login["ticket_id"], page["ticket_id"]
+
+
+async def _build(builder: Agent, table: str, login: str, page: str) -> None:
+    _say(builder, "starts with the wrong one, and is told why not")
+    await builder.call("change_status", ticket_id=login, new_status="in_progress")
+    _say(builder, "does what blocks it; resolving it unblocks the next")
+    await builder.call("assign_ticket", ticket_id=table)
+    await builder.call("change_status", ticket_id=table, new_status="in_progress")
+    await builder.call(
+        "resolve_ticket",
+        ticket_id=table,
+        resolution_comment="Table users with a unique e-mail.",
+        commit_sha="4f2d9c1",
+    )
+    await builder.call("assign_ticket", ticket_id=login)
+    await builder.call("change_status", ticket_id=login, new_status="in_progress")
+    await builder.call(
+        "add_comment", ticket_id=login, comment_text="argon2id, parameters in settings."
+    )
+    await builder.call("resolve_ticket", ticket_id=login, resolution_comment="Tested.")
+    await builder.call("change_status", ticket_id=page, new_status="in_progress")
+
+
+def _say(agent: Agent, what: str) -> None:
+    agent.console.rule(f"{agent.name} {what}", style="dim")
+
+
+def _show_board(console: Console, board: Json, tickets: Json) -> None:
+    console.rule("the board", style="dim")
+    panels: list[Panel] = []
+    for column in board["columns"]:
+        here = [each for each in tickets["tickets"] if each["status"] == column["id"]]
+        lines = [f"{each['ticket_id']} {each['title']}" for each in here] or ["-"]
+        panels.append(
+            Panel(escape("\n".join(lines)), title=column["name"], border_style=column["color"])
+        )
+    console.print(Columns(panels))
+
+
+@asynccontextmanager
+async def _agent(name: str, console: Console, url: URL) -> AsyncGenerator[Agent]:
+    """A client of a server process that uses the demo's database over its socket."""
+    server = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "hephaestus_tickets"],
+        env={
+            "AGENT_ID": name,
+            "DB_HOST": str(url.host),
+            "DB_PORT": str(url.port),
+            "DB_USER": str(url.username),
+            "DB_NAME": str(url.database),
+        },
+    )
+    async with Client(server) as client:
+        yield Agent(name, client, console)

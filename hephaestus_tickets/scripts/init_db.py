@@ -1,0 +1,21 @@
+"""Create or upgrade the database: `python -m hephaestus_tickets.scripts.init_db`."""
+
+from __future__ import annotations
+
+from hephaestus_tickets.app import migrate, socket_url
+from hephaestus_tickets.db import DatabaseSettings
+from hephaestus_tickets.local.home import prepare_home
+from hephaestus_tickets.local.postgres import embedded_postgres
+
+
+def init_database() -> bool:
+    """True if anything was done. Any number of processes may call it at once."""
+    settings = DatabaseSettings()
+    if settings.host:
+        return migrate(settings.url())
+    with embedded_postgres(prepare_home()) as socket:
+        return migrate(socket_url(socket))
+
+
+if __name__ == "__main__":
+    init_database()

@@ -1,0 +1,123 @@
+"""Starts, asks, kills and ends `server_program.py`."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hephaestus_tickets.local.accounts import Account, is_root
+from hephaestus_tickets.local.binaries import Binaries
+from hephaestus_tickets.local.home import Home
+from hephaestus_tickets.local.locks import holders
+
+_PROGRAM = Path(__file__).with_name("server_program.py")
+# Whose homes are tried: our own, and as root also an ordinary user's.
+ACCOUNTS = ["", "daemon"] if is_root() else [""]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where an account may make a home, and the PostgreSQL it can run."""
+
+    account: str
+    directory: Path
+    binaries: Binaries
+
+    @property
+    def home(self) -> Path:
+        return self.directory / "home"
+
+    def paths(self, root: Path | None = None) -> Home:
+        """The home's paths as the account sees them."""
+        owner = pwd.getpwnam(self.account or "nobody") if is_root() else pwd.getpwuid(os.getuid())
+        account = Account(name=owner.pw_name, uid=owner.pw_uid, gid=owner.pw_gid)
+        return Home(root=root or self.home, account=account)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    process: subprocess.Popen[str]
+    hello: dict[str, Any]  # JSON of the program above
+
+    def ask(self, sql: str) -> dict[str, Any]:
+        self.tell(sql, background=False)
+        return answer_of(self.process)
+
+    def rows(self, sql: str) -> list[list[Any]]:
+        return self.ask(sql)["rows"]
+
+    def tell(self, sql: str, *, background: bool = True) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps({"sql": sql, "background": background}) + "\n")
+        self.process.stdin.flush()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def end(self) -> int:
+        """Its exit status, once its input ended."""
+        self.process.communicate(timeout=10)
+        return self.process.returncode
+
+
+@contextmanager
+def directory_of(account: str) -> Generator[Path]:
+    """A directory that is the account's, and that every account can reach."""
+    directory = Path(tempfile.mkdtemp(prefix="hephaestus tickets'", dir="/tmp")).resolve()
+    directory.chmod(0o755)
+    if account:
+        shutil.chown(directory, account)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory)
+
+
+def answer_of(process: subprocess.Popen[str]) -> dict[str, Any]:
+    assert process.stdout
+    return json.loads(process.stdout.readline())
+
+
+def start_program(
+    place: Place, home: Path | None = None, *, keeper: bool = False
+) -> subprocess.Popen[str]:
+    major, minor = place.binaries.version
+    return subprocess.Popen(
+        [
+            *(sys.executable, _PROGRAM, home or place.home),
+            *(f"--account={place.account}", "--binaries", place.binaries.directory),
+            *("--version", str(major), str(minor)),
+            *(["--keeper"] if keeper else []),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"A_SECRET": "of the server"},
+    )
+
+
+def until(condition: Callable[[], bool], seconds: float = 5) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def until_nothing_runs(home: Home) -> None:
+    until(lambda: holders(home.postgres_lock) == [])
+
+
+def postmaster_pid(home: Home) -> int:
+    return int((home.data / "postmaster.pid").read_text().splitlines()[0])
