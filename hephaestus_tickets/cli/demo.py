@@ -53,6 +53,10 @@ class Agent:
         self._tell(tool, arguments, answer, refused=bool(result.is_error))
         return result.structured_content or {}
 
+    async def read(self, tool: str, /, **arguments: object) -> Json:
+        """Call a tool whose answer is shown in another form."""
+        return (await self.client.call_tool(tool, arguments)).structured_content or {}
+
     def _tell(self, tool: str, arguments: dict[str, object], answer: str, *, refused: bool) -> None:
         given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
         style = _STYLES[self.name]
@@ -68,9 +72,9 @@ async def _play(console: Console, url: URL) -> None:
     ):
         table, login, page = await _plan(planner)
         await _build(builder, table, login, page)
-        await planner.call("get_ticket_history", ticket_id=login)
-        board = await planner.call("get_board_config")
-        tickets = await planner.call("get_tickets", include_completed=True, sort_order="asc")
+        _show_history(console, await planner.read("get_ticket_history", ticket_id=login))
+        board = await planner.read("get_board_config")
+        tickets = await planner.read("get_tickets", include_completed=True, sort_order="asc")
         _show_board(console, board, tickets)
 
 
@@ -115,6 +119,19 @@ async def _build(builder: Agent, table: str, login: str, page: str) -> None:
 
 def _say(agent: Agent, what: str) -> None:
     agent.console.rule(f"{agent.name} {what}", style="dim")
+
+
+def _show_history(console: Console, timeline: Json) -> None:
+    console.rule(f"the history of {timeline['ticket_id']}", style="dim")
+    for entry in timeline["entries"]:
+        what = entry.get("change_type") or f"{entry['comment_type']} comment"
+        told = entry.get("comment_text") or entry.get("change_description") or _change(entry)
+        style = _STYLES[entry["agent_id"]]
+        console.print(f"{entry['at']}  [{style}]{entry['agent_id']}[/]  {what}: {escape(told)}")
+
+
+def _change(entry: Json) -> str:
+    return f"{entry['field_name']} {entry.get('old_value', '-')} → {entry.get('new_value', '-')}"
 
 
 def _show_board(console: Console, board: Json, tickets: Json) -> None:
