@@ -78,7 +78,7 @@ def every_binaries() -> Iterator[Binaries]:
     package = wheel_package()
     if package:
         yield from _probed([package / "pginstall" / "bin"])
-    system = _probed(_system_directories())
+    system = _probed(dict.fromkeys(_system_directories()))
     yield from sorted(system, key=lambda binaries: binaries.version, reverse=True)
 
 
@@ -87,7 +87,7 @@ def _system_directories() -> Iterator[Path]:
     if on_path:
         yield Path(on_path).resolve().parent
     for pattern in _SYSTEM_DIRECTORIES:
-        yield from Path("/").glob(pattern)
+        yield from (found.resolve() for found in Path("/").glob(pattern))
 
 
 def _probed(directories: Iterable[Path]) -> Iterator[Binaries]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
 
-from pydantic import Field
 from sqlalchemy.dialects.postgresql import insert
 
 from hephaestus_tickets.domain.board import (
@@ -27,6 +25,14 @@ from hephaestus_tickets.models import BoardRow, WorkflowRow
 from hephaestus_tickets.queries import boards
 from hephaestus_tickets.queries.tickets import database_clock
 from hephaestus_tickets.schemas.arguments import BoardColumn, BoardRules
+from hephaestus_tickets.schemas.parameters import (
+    Actor,
+    Columns,
+    InitialStatus,
+    NewWorkflowStatus,
+    NextCursor,
+    TicketTypes,
+)
 from hephaestus_tickets.schemas.replies import (
     BoardConfigured,
     BoardView,
@@ -34,7 +40,7 @@ from hephaestus_tickets.schemas.replies import (
     WorkflowList,
     WorkflowSummary,
 )
-from hephaestus_tickets.schemas.types import AgentId, Cursor, Limit, Name, WorkflowId
+from hephaestus_tickets.schemas.types import Limit, Name, WorkflowId
 from hephaestus_tickets.services.lookup import parsed_board, workflow_for_read
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 
@@ -99,19 +105,14 @@ class BoardService:
         self,
         *,
         workflow_id: WorkflowId,
-        agent_id: AgentId | None = None,
+        agent_id: Actor = None,
         name: Name | None = None,
-        columns: Annotated[
-            list[BoardColumn] | None,
-            Field(min_length=2, max_length=50, description="In order; ids are the statuses"),
-        ] = None,
-        ticket_types: Annotated[list[Name] | None, Field(min_length=1, max_length=50)] = None,
+        columns: Columns = None,
+        ticket_types: TicketTypes = None,
         default_ticket_type: Name | None = None,
-        initial_status: Annotated[Name | None, Field(description="A 'todo' column")] = None,
+        initial_status: InitialStatus = None,
         settings: BoardRules | None = None,
-        workflow_status: Annotated[
-            WorkflowStatus | None, Field(description="Tickets are written only while active")
-        ] = None,
+        workflow_status: NewWorkflowStatus = None,
     ) -> BoardConfigured:
         """Change a workflow's board, or create the workflow if it is unknown.
 
@@ -181,9 +182,7 @@ class BoardService:
         if standing:
             raise ColumnInUse(standing, counts)
 
-    async def list_workflows(
-        self, *, limit: Limit = 50, cursor: Annotated[Cursor, Field()] = ""
-    ) -> WorkflowList:
+    async def list_workflows(self, *, limit: Limit = 50, cursor: NextCursor = "") -> WorkflowList:
         """List the workflows this session can see, with how many tickets each has."""
         after = str(decode_cursor(cursor, _CURSOR, (str,))[0]) if cursor else ""
         statement = boards.workflow_summaries(self._work.caller.workflows, after, limit + 1)

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pydantic import TypeAdapter
-
 from hephaestus_tickets.domain.blockers import ForeignBlocker
 from hephaestus_tickets.domain.board import Board
 from hephaestus_tickets.domain.caller import WorkflowNotFound
@@ -22,7 +20,6 @@ from hephaestus_tickets.services.unit_of_work import UnitOfWork
 
 # The first half of the key of every workflow's advisory lock; the second is its number.
 WORKFLOW_LOCK = 4_851_327
-_COLUMNS = TypeAdapter(list[BoardColumn])
 
 
 class TicketNotFound(NotFound):
@@ -117,7 +114,7 @@ def parsed_workflow(workflow: WorkflowRow, board: BoardRow) -> Workflow:
 
 
 def parsed_board(board: BoardRow) -> Board:
-    columns = _COLUMNS.validate_python(board.columns)
+    columns = [BoardColumn.model_validate(column) for column in board.columns]
     return Board(
         columns=tuple(column.parsed() for column in columns),
         ticket_types=tuple(board.ticket_types),

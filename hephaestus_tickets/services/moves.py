@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from pydantic import TypeAdapter
 from sqlalchemy import update
 
 from hephaestus_tickets.domain.board import Column
@@ -66,22 +65,6 @@ class _Standing:
     open_blockers: list[OpenBlocker]
     open_sub_tickets: list[str]
     in_column: int
-
-
-@dataclass(frozen=True, slots=True)
-class _OpenTicket:
-    id: int
-    title: str
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
-class _SubTicket:
-    id: int
-
-
-_BLOCKERS = TypeAdapter(list[_OpenTicket])
-_SUB_TICKETS = TypeAdapter(list[_SubTicket])
 
 
 async def move_ticket(work: UnitOfWork, located: Located, order: MoveOrder) -> Moved:
@@ -147,10 +130,10 @@ async def _look(work: UnitOfWork, located: Located, target: Column) -> _Standing
     return _Standing(
         now=now,
         open_blockers=[
-            OpenBlocker(ticket_id=ticket_id(row.id), title=row.title, status=row.status)
-            for row in _BLOCKERS.validate_python(blockers)
+            OpenBlocker(ticket_id=ticket_id(row["id"]), title=row["title"], status=row["status"])
+            for row in blockers
         ],
-        open_sub_tickets=[ticket_id(row.id) for row in _SUB_TICKETS.validate_python(sub_tickets)],
+        open_sub_tickets=[ticket_id(row["id"]) for row in sub_tickets],
         in_column=in_column,
     )
 

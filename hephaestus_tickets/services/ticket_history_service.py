@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Any
-
-from pydantic import Field, JsonValue
+from typing import Any
 
 from hephaestus_tickets.domain.budget import ENVELOPE_BYTES, REPLY_BYTES, how_many_fit
 from hephaestus_tickets.domain.cursor import InvalidCursor, decode_cursor, encode_cursor
@@ -19,17 +17,22 @@ from hephaestus_tickets.models import HistoryRow
 from hephaestus_tickets.queries import timeline
 from hephaestus_tickets.queries.tickets import database_clock
 from hephaestus_tickets.schemas.arguments import SortOrder
+from hephaestus_tickets.schemas.parameters import (
+    Actor,
+    ChangeText,
+    EntryId,
+    ExternalChange,
+    Metadata,
+    NextCursor,
+    Ref,
+    Sha,
+    TextFrom,
+)
 from hephaestus_tickets.schemas.replies import ChangeRecorded, CommitLinked, Timeline
 from hephaestus_tickets.schemas.types import (
-    AgentId,
     CommitMessage,
-    Cursor,
     Limit,
     Name,
-    Offset,
-    OptionalComment,
-    TicketRef,
-    Word,
 )
 from hephaestus_tickets.services.lookup import ticket_for_read, ticket_for_write
 from hephaestus_tickets.services.recording import parsed_sha
@@ -38,9 +41,6 @@ from hephaestus_tickets.services.timeline_views import SOURCES, entry_view
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 
 METADATA_BYTES = 4_000
-Ref = Annotated[TicketRef, Field(description="ticket-12, or the original id of an import")]
-Actor = AgentId | None
-ChangeText = Annotated[OptionalComment | None, Field(max_length=10_000)]
 
 
 class ForeignChangeType(Invalid):
@@ -80,14 +80,10 @@ class TicketHistoryService:
         *,
         ticket_id: Ref,
         limit: Limit = 30,
-        cursor: Annotated[Cursor, Field(description="next_cursor of the page before")] = "",
+        cursor: NextCursor = "",
         sort_order: SortOrder = "asc",
-        entry_id: Annotated[
-            Word, Field(description="One entry with its long texts: change-7, comment-88, …")
-        ] = "",
-        text_from: Annotated[
-            Offset, Field(description="With entry_id: the character to start at")
-        ] = 0,
+        entry_id: EntryId = "",
+        text_from: TextFrom = 0,
     ) -> Timeline:
         """Read a ticket's timeline: every change, comment and commit link, oldest first.
 
@@ -117,13 +113,13 @@ class TicketHistoryService:
         self,
         *,
         ticket_id: Ref,
-        change_type: Annotated[Name, Field(description="Begins with 'external.'")],
+        change_type: ExternalChange,
         agent_id: Actor = None,
         field_name: Name | None = None,
         old_value: ChangeText = None,
         new_value: ChangeText = None,
         change_description: ChangeText = None,
-        metadata: dict[str, JsonValue] | None = None,
+        metadata: Metadata = None,
     ) -> ChangeRecorded:
         """Record in a ticket's history what happened to it in another system.
 
@@ -162,7 +158,7 @@ class TicketHistoryService:
         self,
         *,
         ticket_id: Ref,
-        commit_sha: Word,
+        commit_sha: Sha,
         agent_id: Actor = None,
         message: CommitMessage = "",
     ) -> CommitLinked:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
 from hephaestus_tickets.domain.ids import public_id, ticket_id
 from hephaestus_tickets.domain.lifecycle import plan_move, plan_resolution
 from hephaestus_tickets.domain.vocabulary import Category, CommentType, Priority
 from hephaestus_tickets.queries import tickets, timeline
 from hephaestus_tickets.schemas.arguments import SortBy, SortOrder, TicketFilters, TicketUpdates
+from hephaestus_tickets.schemas.parameters import (
+    Actor,
+    Assignee,
+    Attached,
+    Blockers,
+    BoardDefault,
+    DescriptionFrom,
+    ExpectedVersion,
+    Filters,
+    Mentioned,
+    NewStatus,
+    NextCursor,
+    Ref,
+    Resolution,
+    Sha,
+    ShaToLink,
+)
 from hephaestus_tickets.schemas.replies import (
     CommentAdded,
     CommitLinked,
@@ -24,21 +37,16 @@ from hephaestus_tickets.schemas.replies import (
 )
 from hephaestus_tickets.schemas.types import (
     AgentId,
-    Attachments,
     CommentText,
     CommitMessage,
-    Cursor,
     Description,
     Limit,
-    Mentions,
     Offset,
     OptionalComment,
     Tags,
     TaskIds,
     TicketRef,
-    TicketRefs,
     Title,
-    Word,
     WorkflowId,
 )
 from hephaestus_tickets.services import ticket_views
@@ -56,10 +64,6 @@ from hephaestus_tickets.services.remarks import add_commit, add_remark
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 from hephaestus_tickets.services.updating import Patch, patch_ticket
 
-Sha = Annotated[Word | None, Field(description="Commit to link: 7-64 hex digits")]
-Ref = Annotated[TicketRef, Field(description="ticket-12, or the original id of an import")]
-Actor = AgentId | None
-
 
 class TicketService:
     """Each method is one operation of the catalogue; its docstring is what an agent reads."""
@@ -74,14 +78,12 @@ class TicketService:
         description: Description = "",
         workflow_id: WorkflowId | None = None,
         agent_id: Actor = None,
-        ticket_type: Annotated[Word | None, Field(description="Default: the board's")] = None,
+        ticket_type: BoardDefault = None,
         priority: Priority = Priority.MEDIUM,
-        initial_status: Annotated[Word | None, Field(description="Default: the board's")] = None,
+        initial_status: BoardDefault = None,
         assigned_agent_id: AgentId | None = None,
         parent_ticket_id: TicketRef | None = None,
-        blocked_by_ticket_ids: Annotated[
-            TicketRefs, Field(description="Tickets that must be resolved before this one can move")
-        ] = [],  # noqa: B006 - pydantic copies defaults; the schema shows this one
+        blocked_by_ticket_ids: Blockers = [],  # noqa: B006 - pydantic copies defaults; the schema shows this one
         tags: Tags = [],  # noqa: B006 - as above
         related_task_ids: TaskIds = [],  # noqa: B006 - as above
     ) -> TicketCreated:
@@ -121,9 +123,7 @@ class TicketService:
         updates: TicketUpdates,
         agent_id: Actor = None,
         update_comment: OptionalComment = "",
-        expected_version: Annotated[
-            int | None, Field(ge=1, description="Refuse if the ticket is at another version")
-        ] = None,
+        expected_version: ExpectedVersion = None,
     ) -> TicketUpdated:
         """Change fields. In `updates`, an absent field keeps its value and null clears it.
 
@@ -143,10 +143,10 @@ class TicketService:
         self,
         *,
         ticket_id: Ref,
-        new_status: Annotated[Word, Field(description="A column id; get_board_config lists them")],
+        new_status: NewStatus,
         agent_id: Actor = None,
         comment: OptionalComment = "",
-        commit_sha: Sha = None,
+        commit_sha: ShaToLink = None,
     ) -> StatusChanged:
         """Move a ticket to another column of its board.
 
@@ -182,8 +182,8 @@ class TicketService:
         comment_text: CommentText,
         agent_id: Actor = None,
         comment_type: CommentType = CommentType.GENERAL,
-        mentions: Annotated[Mentions, Field(description="Agent ids")] = [],  # noqa: B006 - as above
-        attachments: Annotated[Attachments, Field(description="Paths or URLs")] = [],  # noqa: B006 - as above
+        mentions: Mentioned = [],  # noqa: B006 - as above
+        attachments: Attached = [],  # noqa: B006 - as above
     ) -> CommentAdded:
         """Leave a remark on a ticket for other agents and people: findings, questions, hand-over.
 
@@ -210,9 +210,7 @@ class TicketService:
         self,
         *,
         ticket_id: Ref,
-        description_from: Annotated[
-            Offset, Field(description="Character to start at; for a description cut in a reply")
-        ] = 0,
+        description_from: DescriptionFrom = 0,
     ) -> TicketDetails:
         """Read one ticket whole: fields, blockers, what it blocks, sub-tickets, links.
 
@@ -229,13 +227,10 @@ class TicketService:
         self,
         *,
         workflow_id: WorkflowId | None = None,
-        filters: Annotated[
-            TicketFilters | None,
-            Field(description="A list means any of; assigned_agent_id '': unassigned; times ISO"),
-        ] = None,
+        filters: Filters = None,
         limit: Limit = 20,
         offset: Offset = 0,
-        cursor: Annotated[Cursor, Field(description="next_cursor of the page before")] = "",
+        cursor: NextCursor = "",
         include_completed: bool = False,
         sort_by: SortBy = "created_at",
         sort_order: SortOrder = "desc",
@@ -261,9 +256,7 @@ class TicketService:
         *,
         ticket_id: Ref,
         agent_id: Actor = None,
-        assigned_agent_id: Annotated[
-            AgentId, Field(description="Who gets it; empty: agent_id itself")
-        ] = "",
+        assigned_agent_id: Assignee = "",
     ) -> TicketAssigned:
         """Give a ticket to an agent, or take it yourself. The column stays as it is.
 
@@ -287,7 +280,7 @@ class TicketService:
         self,
         *,
         ticket_id: Ref,
-        commit_sha: Annotated[Word, Field(description="7-64 hex digits")],
+        commit_sha: Sha,
         agent_id: Actor = None,
         commit_message: CommitMessage = "",
     ) -> CommitLinked:
@@ -308,10 +301,8 @@ class TicketService:
         *,
         ticket_id: Ref,
         agent_id: Actor = None,
-        resolution_comment: Annotated[
-            OptionalComment, Field(description="What was done, for those who depend on it")
-        ] = "",
-        commit_sha: Sha = None,
+        resolution_comment: Resolution = "",
+        commit_sha: ShaToLink = None,
     ) -> TicketResolved:
         """Finish a ticket: moves it to the board's first 'done' column.
 

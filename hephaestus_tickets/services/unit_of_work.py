@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-import anyio
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -47,7 +47,7 @@ class Units:
             outcome = await self._attempt(caller, work)
             if not isinstance(outcome, _Again):
                 return outcome
-            await anyio.sleep(pause_before(attempt + 1))
+            await asyncio.sleep(pause_before(attempt + 1))
         outcome = await self._attempt(caller, work)
         if isinstance(outcome, _Again):
             raise DatabaseBusy

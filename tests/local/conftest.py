@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
-from servers import ACCOUNTS, Place, Server, answer_of, directory_of, start_program
+from servers import ACCOUNTS, Place, Start, directory_of, starting
 
 from hephaestus_tickets.local.accounts import is_root
 from hephaestus_tickets.local.binaries import Binaries, binaries_for, find_binaries
-from hephaestus_tickets.local.home import Home, throwaway_home
+from hephaestus_tickets.local.home import Home, prepare_home, throwaway_home
 
 
 def _may_mount() -> bool:
@@ -31,12 +31,6 @@ collect_ignore = [
 ]
 
 
-@pytest.fixture
-def home() -> Iterator[Home]:
-    with throwaway_home() as home:
-        yield home
-
-
 @pytest.fixture(scope="session")
 def binaries() -> Iterator[Binaries]:
     """PostgreSQL where every account of these tests can run it."""
@@ -44,24 +38,33 @@ def binaries() -> Iterator[Binaries]:
         yield binaries_for(home, find_binaries())
 
 
-@pytest.fixture(scope="module", params=ACCOUNTS, ids=lambda name: name or "ours")
-def place(request: pytest.FixtureRequest, binaries: Binaries) -> Iterator[Place]:
-    """One per module and account: its home is made once, and each test leaves it startable."""
-    with directory_of(request.param) as directory:
-        yield Place(account=request.param, directory=directory, binaries=binaries)
+@pytest.fixture(scope="session")
+def places(binaries: Binaries) -> Iterator[dict[str, Place]]:
+    """One place per account: its home is made once, and each test leaves it startable."""
+    with ExitStack() as stack:
+        yield {
+            account: Place(
+                account=account,
+                directory=stack.enter_context(directory_of(account)),
+                binaries=binaries,
+            )
+            for account in ACCOUNTS
+        }
+
+
+@pytest.fixture(params=ACCOUNTS, ids=lambda name: name or "ours", scope="session")
+def place(request: pytest.FixtureRequest, places: dict[str, Place]) -> Place:
+    return places[request.param]
 
 
 @pytest.fixture
-def start(place: Place) -> Iterator[Callable[..., Server]]:
+def home(places: dict[str, Place]) -> Home:
+    """Our own account's home, for tests that run PostgreSQL in their own process."""
+    return prepare_home(places[""].home)
+
+
+@pytest.fixture
+def start(place: Place) -> Iterator[Start]:
     """Starts a server on a home and waits until it serves; whatever is left is killed."""
-    started: list[Server] = []
-
-    def start(home: Path | None = None, *, keeper: bool = False) -> Server:
-        process = start_program(place, home, keeper=keeper)
-        server = Server(process=process, hello=answer_of(process))
-        started.append(server)
-        return server
-
-    yield start
-    for server in started:
-        server.kill()
+    with starting(place) as start:
+        yield start

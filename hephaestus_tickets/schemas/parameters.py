@@ -1,0 +1,65 @@
+"""Parameters of the operations: a type with what an agent must know to fill it in."""
+
+from typing import Annotated
+
+from pydantic import Field, JsonValue
+
+from hephaestus_tickets.domain.vocabulary import WorkflowStatus
+from hephaestus_tickets.schemas.arguments import BoardColumn, TicketFilters
+from hephaestus_tickets.schemas.types import (
+    AgentId,
+    Attachments,
+    Cursor,
+    Mentions,
+    Name,
+    Offset,
+    OptionalComment,
+    TicketRef,
+    TicketRefs,
+    Word,
+)
+
+Ref = Annotated[TicketRef, Field(description="ticket-12, or the original id of an import")]
+Actor = AgentId | None
+Assignee = Annotated[AgentId, Field(description="Who gets it; empty: agent_id itself")]
+BoardDefault = Annotated[Word | None, Field(description="Default: the board's")]
+Blockers = Annotated[
+    TicketRefs, Field(description="Tickets that must be resolved before this one can move")
+]
+NewStatus = Annotated[Word, Field(description="A column id; get_board_config lists them")]
+ExpectedVersion = Annotated[
+    int | None, Field(ge=1, description="Refuse if the ticket is at another version")
+]
+Sha = Annotated[Word, Field(description="7-64 hex digits")]
+ShaToLink = Annotated[Word | None, Field(description="Commit to link: 7-64 hex digits")]
+Mentioned = Annotated[Mentions, Field(description="Agent ids")]
+Attached = Annotated[Attachments, Field(description="Paths or URLs")]
+DescriptionFrom = Annotated[
+    Offset, Field(description="Character to start at; for a description cut in a reply")
+]
+Filters = Annotated[
+    TicketFilters | None,
+    Field(description="A list means any of; assigned_agent_id '': unassigned; times ISO"),
+]
+NextCursor = Annotated[Cursor, Field(description="next_cursor of the page before")]
+Resolution = Annotated[
+    OptionalComment, Field(description="What was done, for those who depend on it")
+]
+
+EntryId = Annotated[
+    Word, Field(description="One entry with its long texts: change-7, comment-88, …")
+]
+TextFrom = Annotated[Offset, Field(description="With entry_id: the character to start at")]
+ExternalChange = Annotated[Name, Field(description="Begins with 'external.'")]
+ChangeText = Annotated[OptionalComment | None, Field(max_length=10_000)]
+Metadata = dict[str, JsonValue] | None
+
+Columns = Annotated[
+    list[BoardColumn] | None,
+    Field(min_length=2, max_length=50, description="In order; ids are the statuses"),
+]
+TicketTypes = Annotated[list[Name] | None, Field(min_length=1, max_length=50)]
+InitialStatus = Annotated[Name | None, Field(description="A 'todo' column")]
+NewWorkflowStatus = Annotated[
+    WorkflowStatus | None, Field(description="Tickets are written only while active")
+]
