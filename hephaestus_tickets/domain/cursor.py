@@ -30,7 +30,7 @@ def decode_cursor(cursor: str, order: str, kinds: tuple[type, ...]) -> list[str 
         parts: object = json.loads(raw)
     except (binascii.Error, ValueError, RecursionError) as error:
         raise InvalidCursor from error
-    if not isinstance(parts, list):
+    if not isinstance(parts, list) or not parts:
         raise InvalidCursor
     named, *position = cast("list[object]", parts)  # JSON: each part is checked below
     if named != order or [type(part) for part in position] != list(kinds):

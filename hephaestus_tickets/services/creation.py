@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hephaestus_tickets.domain.board import Column
+from hephaestus_tickets.domain.ids import ticket_id
 from hephaestus_tickets.domain.lifecycle import check_wip_limit, plan_start
 from hephaestus_tickets.domain.vocabulary import Category, ChangeType, Priority
 from hephaestus_tickets.models import TicketRow
 from hephaestus_tickets.queries.tickets import database_clock, standing_in
+from hephaestus_tickets.schemas.replies import TicketCreated
 from hephaestus_tickets.services.edges import add_blockers
 from hephaestus_tickets.services.lookup import (
     Mentioned,
@@ -37,7 +39,7 @@ class NewTicket:
     related_task_ids: Sequence[str]
 
 
-async def insert_ticket(work: UnitOfWork, workflow: Workflow, new: NewTicket) -> TicketRow:
+async def insert_ticket(work: UnitOfWork, workflow: Workflow, new: NewTicket) -> TicketCreated:
     """The workflow's board is held. A new ticket closes no cycle: nothing waits for it yet."""
     wanted = workflow.board.column(new.initial_status or workflow.board.initial_status)
     if new.parent or new.blocked_by or wanted.wip_limit is not None:
@@ -56,7 +58,13 @@ async def insert_ticket(work: UnitOfWork, workflow: Workflow, new: NewTicket) ->
     work.session.add(ticket)
     await work.session.flush()
     await _record(recorder, ticket, blockers)
-    return ticket
+    return TicketCreated(
+        ticket_id=ticket_id(ticket.id),
+        version=ticket.version,
+        status=ticket.status,
+        ticket_type=ticket.ticket_type,
+        is_blocked=ticket.open_blockers > 0,
+    )
 
 
 async def _check_room(work: UnitOfWork, workflow: Workflow, column: Column) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hephaestus_tickets.domain.ids import public_id, ticket_id
+from hephaestus_tickets.domain.ids import public_id
 from hephaestus_tickets.domain.lifecycle import plan_move, plan_resolution
 from hephaestus_tickets.domain.vocabulary import Category, CommentType, Priority
 from hephaestus_tickets.queries import tickets, timeline
@@ -107,14 +107,7 @@ class TicketService:
             tags=tags,
             related_task_ids=related_task_ids,
         )
-        ticket = await insert_ticket(self._work, workflow, new)
-        return TicketCreated(
-            ticket_id=ticket_id(ticket.id),
-            version=ticket.version,
-            status=ticket.status,
-            ticket_type=ticket.ticket_type,
-            is_blocked=ticket.open_blockers > 0,
-        )
+        return await insert_ticket(self._work, workflow, new)
 
     async def update_ticket(
         self,

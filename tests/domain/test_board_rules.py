@@ -3,7 +3,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from boards import BACKLOG, CANCELLED, COLUMNS, DONE, IN_PROGRESS, READY, REVIEW, board
 
 from hephaestus_tickets.domain.board import (
     Board,
@@ -17,6 +16,7 @@ from hephaestus_tickets.domain.board import (
     columns_to_vacate,
 )
 from hephaestus_tickets.domain.vocabulary import Category
+from tests.domain.boards import BACKLOG, CANCELLED, COLUMNS, DONE, IN_PROGRESS, READY, REVIEW, board
 
 
 @pytest.mark.parametrize(

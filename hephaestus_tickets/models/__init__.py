@@ -1,0 +1,27 @@
+"""The tables, with every invariant PostgreSQL can hold; no behaviour."""
+
+from hephaestus_tickets.models.base import Base
+from hephaestus_tickets.models.records import (
+    JOB_VERSIONS,
+    CommentRow,
+    CommitRow,
+    HistoryRow,
+    IndexJobRow,
+)
+from hephaestus_tickets.models.tickets import BlockerRow, LinkRow, TicketRow
+from hephaestus_tickets.models.workflows import AgentRow, BoardRow, WorkflowRow
+
+__all__ = [
+    "JOB_VERSIONS",
+    "AgentRow",
+    "Base",
+    "BlockerRow",
+    "BoardRow",
+    "CommentRow",
+    "CommitRow",
+    "HistoryRow",
+    "IndexJobRow",
+    "LinkRow",
+    "TicketRow",
+    "WorkflowRow",
+]
