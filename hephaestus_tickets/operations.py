@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias, get_type_hints
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from hephaestus_tickets.domain.errors import Invalid
-from hephaestus_tickets.domain.text import comma_list, one_line
+from hephaestus_tickets.domain.text import comma_list, quotable
 from hephaestus_tickets.schemas.lean import lean_schema
 from hephaestus_tickets.schemas.replies import Reply
 from hephaestus_tickets.services.board_service import BoardService
@@ -31,7 +31,7 @@ class UnknownArgument(Invalid):
     def __init__(self, operation: str, names: list[str], valid: list[str]) -> None:
         self.names = tuple(names)
         super().__init__(
-            f"{operation} does not take {comma_list(names)}. Nothing was changed. "
+            f"{operation} does not take {comma_list(map(quotable, names))}. Nothing was changed. "
             f"Its arguments are: {comma_list(valid)}."
         )
 
@@ -42,7 +42,8 @@ class InvalidArguments(Invalid):
     def __init__(self, operation: str, faults: list[str]) -> None:
         self.faults = tuple(faults)
         super().__init__(
-            f"{operation} cannot be called like that: {'; '.join(faults)}. Nothing was changed."
+            f"{operation} cannot be called like that: {comma_list(faults, 10, '; ')}. "
+            "Nothing was changed."
         )
 
 
@@ -135,7 +136,7 @@ _CLOSED = ConfigDict(extra="forbid")
 
 
 def _fault(detail: Mapping[str, Any]) -> str:
-    place = ".".join(str(part) for part in detail["loc"]) or "arguments"
+    place = quotable(".".join(str(part) for part in detail["loc"]) or "arguments", 200)
     message = str(detail["msg"]).removeprefix("Value error, ")
     kind = str(detail["type"])
     if kind == "missing":
@@ -147,7 +148,7 @@ def _fault(detail: Mapping[str, Any]) -> str:
 
 def _quoted(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value, default=str)
-    return f"'{one_line(text.encode('utf-8', 'replace').decode(), 60)}'"
+    return f"'{quotable(text)}'"
 
 
 OPERATIONS: tuple[Operation, ...] = (

@@ -89,7 +89,8 @@ class UnknownTicketType(Invalid):
 class InvalidBoard(Invalid):
     def __init__(self, faults: Iterable[str]) -> None:
         self.faults = tuple(faults)
-        super().__init__(f"The board is not valid: {'; '.join(self.faults)}. Nothing was changed.")
+        told = comma_list(self.faults, 20, "; ")
+        super().__init__(f"The board is not valid: {told}. Nothing was changed.")
 
 
 class ColumnInUse(Conflict):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from hephaestus_tickets.domain.errors import Conflict, Invalid
-from hephaestus_tickets.domain.text import comma_list
+from hephaestus_tickets.domain.text import comma_list, quotable
 
 Value: TypeAlias = str | int | bool | list[str] | list[dict[str, str]] | None
 
@@ -31,8 +31,8 @@ class UnknownField(Invalid):
     def __init__(self, names: Iterable[str], valid: Iterable[str]) -> None:
         self.names = tuple(names)
         super().__init__(
-            f"update_ticket does not know {comma_list(self.names)}. Nothing was changed. "
-            f"Fields it takes: {comma_list(valid, 40)}."
+            f"update_ticket does not know {comma_list(map(quotable, self.names))}. "
+            f"Nothing was changed. Fields it takes: {comma_list(valid, 40)}."
         )
 
 

@@ -8,6 +8,8 @@ import json
 from typing import cast
 
 from hephaestus_tickets.domain.errors import Invalid
+from hephaestus_tickets.domain.ids import LARGEST
+from hephaestus_tickets.domain.text import unstorable
 
 
 class InvalidCursor(Invalid):
@@ -35,4 +37,13 @@ def decode_cursor(cursor: str, order: str, kinds: tuple[type, ...]) -> list[str 
     named, *position = cast("list[object]", parts)  # JSON: each part is checked below
     if named != order or [type(part) for part in position] != list(kinds):
         raise InvalidCursor
+    if not all(_is_storable(part) for part in position):
+        raise InvalidCursor
     return cast("list[str | int]", position)  # the types were compared on the line above
+
+
+def _is_storable(part: object) -> bool:
+    """Whether PostgreSQL can be asked about it: a cursor may be forged."""
+    if isinstance(part, int):
+        return abs(part) <= LARGEST
+    return isinstance(part, str) and not unstorable(part)

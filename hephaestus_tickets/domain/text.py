@@ -34,6 +34,11 @@ def one_line(text: str, limit: int) -> str:
     return clip(" ".join(text.split()), limit)
 
 
+def quotable(text: str, limit: int = 60) -> str:
+    """What a caller sent, fit to be quoted in a sentence: short, on one line, encodable."""
+    return one_line(text.encode("utf-8", "replace").decode(), limit)
+
+
 def json_size(value: object) -> int:
     """Bytes of UTF-8 that the value takes as compact JSON."""
     return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
@@ -53,8 +58,8 @@ def prefix_within(text: str, budget: int) -> str:
     return text[:low]
 
 
-def comma_list(words: Iterable[str], limit: int = 30) -> str:
+def comma_list(words: Iterable[str], limit: int = 30, comma: str = ", ") -> str:
     """`a, b, c`, with the number of those left out when there are more than `limit`."""
     every = list(words)
-    shown = ", ".join(every[:limit])
+    shown = comma.join(every[:limit])
     return shown if len(every) <= limit else f"{shown} and {len(every) - limit} more"

@@ -17,7 +17,9 @@ from hephaestus_tickets.local.home import Home
 NAME = "hephaestus_tickets"  # the database and the role that owns it
 PORT = 5432  # part of the socket's name: PostgreSQL listens on no network
 _BUILTIN_LOCALE_SINCE = 17
+_SYNC_METHOD_SINCE = 17
 _SYNCHRONOUS_READS_SINCE = 18
+_HAS_SYNCFS = sys.platform == "linux"  # one call where fsync takes a thousand
 
 _SETTINGS = """\
 include '{data}/postgresql.conf'
@@ -27,7 +29,7 @@ listen_addresses = ''
 port = {port}
 unix_socket_directories = '"{socket}"'
 unix_socket_permissions = 0700
-fsync = on
+fsync = {fsync}
 max_wal_size = 256MB
 jit = off
 timezone = 'UTC'
@@ -77,6 +79,7 @@ def make_cluster(home: Home, binaries: Binaries, launcher: Launcher) -> None:
         f"--username={NAME}",
         "--encoding=UTF8",
         *_locale(binaries.major),
+        *_sync(home, binaries.major),
         "--data-checksums",
         "--auth-local=peer",
         "--auth-host=reject",
@@ -105,7 +108,10 @@ def write_settings(home: Home, binaries: Binaries, socket_directory: Path) -> No
         root=_quoted(home.root),
         socket=_quoted(socket_directory).replace('"', '""'),
         port=PORT,
+        fsync="on" if home.lasting else "off",
     )
+    if _HAS_SYNCFS:
+        settings += "recovery_init_sync_method = syncfs\n"
     if binaries.major >= _SYNCHRONOUS_READS_SINCE:
         settings += "io_method = sync\n"  # workers would be three more processes to start
     _write(home.root / "postgresql.conf", settings)
@@ -127,6 +133,12 @@ def _locale(major: int) -> tuple[str, ...]:
     if major >= _BUILTIN_LOCALE_SINCE:
         return ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
     return ("--locale=C.UTF-8",) if sys.platform == "linux" else ("--locale=C",)
+
+
+def _sync(home: Home, major: int) -> tuple[str, ...]:
+    if not home.lasting:
+        return ("--no-sync",)
+    return ("--sync-method=syncfs",) if _HAS_SYNCFS and major >= _SYNC_METHOD_SINCE else ()
 
 
 def _quoted(path: Path) -> str:

@@ -8,7 +8,7 @@ import stat
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import platformdirs
@@ -49,10 +49,14 @@ class HomeSettings(BaseSettings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Home:
-    """Where things are. `account` owns `pg` and runs PostgreSQL; the rest is the server's."""
+    """Where things are. `account` owns `pg` and runs PostgreSQL; the rest is the server's.
+
+    A home that is not `lasting` need not outlive the machine's next failure.
+    """
 
     root: Path
     account: Account
+    lasting: bool = True
 
     @property
     def format_file(self) -> Path:
@@ -129,7 +133,7 @@ def throwaway_home() -> Generator[Home]:
     place = next((place for place in places if closed_to(account, place / "home") is None), None)
     root = Path(tempfile.mkdtemp(prefix="hephaestus-tickets-", dir=place)).resolve()
     try:
-        yield prepare_home(root)
+        yield replace(prepare_home(root), lasting=False)
     finally:
         shutil.rmtree(root)
 

@@ -28,8 +28,9 @@ def workflow_with_board(workflow_id: str, workflows: frozenset[str] | None) -> R
 
 
 def board_for_write(workflow_id: str, workflows: frozenset[str] | None) -> Rows:
+    """FOR KEY SHARE of both rows: a row that is only joined would come as it was before a wait."""
     return workflow_with_board(workflow_id, workflows).with_for_update(
-        read=True, key_share=True, of=BoardRow
+        read=True, key_share=True, of=(WorkflowRow, BoardRow)
     )
 
 
@@ -37,7 +38,7 @@ def board_for_change(workflow_id: str, workflows: frozenset[str] | None) -> Rows
     """FOR UPDATE, so that it waits for every writer under way and holds off the next."""
     return (
         workflow_with_board(workflow_id, workflows)
-        .with_for_update(of=BoardRow)
+        .with_for_update(of=(WorkflowRow, BoardRow))
         .execution_options(populate_existing=True)
     )
 

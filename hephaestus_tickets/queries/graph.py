@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ScalarSelect, Select, func, or_, select
+from sqlalchemy import BigInteger, ScalarSelect, Select, func, literal, select
 from sqlalchemy.orm import aliased
 
 from hephaestus_tickets.models import BlockerRow, LinkRow, TicketRow
@@ -43,20 +43,21 @@ def open_sub_tickets(ticket: int) -> Select[int]:
     )
 
 
-def standing(ticket: int, workflow_id: str, status: str) -> Rows:
+def standing(ticket: int, workflow_id: str, limited_status: str | None) -> Rows:
     """What a move is decided on, in one row read after the locks.
 
     The database's clock, what blocks the ticket, which of its sub-tickets are open, and how many
-    tickets stand in the column it is to enter.
+    tickets stand in the column it is to enter; where that has no limit they are not counted,
+    because a count reads them all.
     """
     in_column = select(func.count()).where(
-        TicketRow.workflow_id == workflow_id, TicketRow.status == status
+        TicketRow.workflow_id == workflow_id, TicketRow.status == limited_status
     )
     return select(
         func.clock_timestamp(),
         _as_json(open_blockers(ticket)),
         _as_json(open_sub_tickets(ticket)),
-        in_column.scalar_subquery(),
+        literal(0) if limited_status is None else in_column.scalar_subquery(),
     )
 
 
@@ -69,10 +70,12 @@ def _as_json(statement: Rows) -> ScalarSelect[Any]:
 
 def lock_with_dependents(ticket: int) -> Select[int, bool, int]:
     """(id, is_resolved, open_blockers) of the ticket and all it blocks, locked in order of id."""
+    # One IN: an OR beside it would be planned as a scan of every ticket there is.
     dependents = select(BlockerRow.blocked_id).where(BlockerRow.blocker_id == ticket)
+    concerned = dependents.union_all(select(literal(ticket, BigInteger)))
     return (
         select(TicketRow.id, TicketRow.is_resolved, TicketRow.open_blockers)
-        .where(or_(TicketRow.id == ticket, TicketRow.id.in_(dependents)))
+        .where(TicketRow.id.in_(concerned))
         .order_by(TicketRow.id)
         .with_for_update(key_share=True)
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    DateTime,
     Select,
     and_,
     any_,
@@ -63,8 +64,8 @@ def locate(refs: Iterable[str], workflows: frozenset[str] | None) -> Rows:
 def locate_for_write(ref: str, workflows: frozenset[str] | None) -> Rows:
     """Candidates for one reference with their workflow and board.
 
-    The board is held FOR KEY SHARE: writers do not wait for each other, but configure_board,
-    which takes it FOR UPDATE, waits for all of them.
+    Workflow and board are held FOR KEY SHARE: writers do not wait for each other, but
+    configure_board, which takes them FOR UPDATE, waits for all of them.
     """
     return (
         select(
@@ -78,7 +79,7 @@ def locate_for_write(ref: str, workflows: frozenset[str] | None) -> Rows:
         .join(WorkflowRow, WorkflowRow.workflow_id == TicketRow.workflow_id)
         .join(BoardRow, BoardRow.workflow_id == TicketRow.workflow_id)
         .where(named([ref]), in_scope(workflows))
-        .with_for_update(read=True, key_share=True, of=BoardRow)
+        .with_for_update(read=True, key_share=True, of=(WorkflowRow, BoardRow))
     )
 
 
@@ -142,7 +143,8 @@ def _beyond(window: ListWindow) -> ColumnElement[bool]:
         return true()
     value, number = window.after
     here = tuple_(_sort_key(TicketRow, window), TicketRow.id)
-    there = tuple_(literal(value), literal(number, BigInteger))
+    kind = BigInteger() if isinstance(value, int) else DateTime(timezone=True)
+    there = tuple_(literal(value, kind), literal(number, BigInteger))
     return here > there if window.order == "asc" else here < there
 
 

@@ -194,7 +194,7 @@ def _part(
         moment, of_source, entry = window.after
         there = tuple_(
             literal(moment, DateTime(timezone=True)),
-            literal(of_source, Integer),
+            literal(of_source, BigInteger),
             literal(entry, BigInteger),
         )
         statement = statement.where(here > there if window.order == "asc" else here < there)

@@ -17,7 +17,7 @@ from pydantic_core import CoreSchema, core_schema
 from hephaestus_tickets.domain.board import BoardSettings, Column
 from hephaestus_tickets.domain.changes import check_field_names
 from hephaestus_tickets.domain.errors import Invalid
-from hephaestus_tickets.domain.text import comma_list
+from hephaestus_tickets.domain.text import comma_list, quotable
 from hephaestus_tickets.domain.vocabulary import Category, LinkKind, Priority
 from hephaestus_tickets.schemas.types import (
     AgentId,
@@ -41,7 +41,8 @@ class UnknownFilter(Invalid):
     def __init__(self, names: Iterable[str], valid: Iterable[str]) -> None:
         self.names = tuple(names)
         super().__init__(
-            f"filters does not know {comma_list(self.names)}. Use: {comma_list(valid, 40)}."
+            f"filters does not know {comma_list(map(quotable, self.names))}. "
+            f"Use: {comma_list(valid, 40)}."
         )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from hephaestus_tickets.domain.vocabulary import WorkflowStatus
 from hephaestus_tickets.schemas.arguments import BoardColumn, TicketFilters
@@ -14,6 +14,7 @@ from hephaestus_tickets.schemas.types import (
     Name,
     Offset,
     OptionalComment,
+    StorableObject,
     TicketRef,
     TicketRefs,
     Word,
@@ -52,7 +53,7 @@ EntryId = Annotated[
 TextFrom = Annotated[Offset, Field(description="With entry_id: the character to start at")]
 ExternalChange = Annotated[Name, Field(description="Begins with 'external.'")]
 ChangeText = Annotated[OptionalComment | None, Field(max_length=10_000)]
-Metadata = dict[str, JsonValue] | None
+Metadata = StorableObject | None
 
 Columns = Annotated[
     list[BoardColumn] | None,

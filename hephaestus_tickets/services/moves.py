@@ -125,7 +125,8 @@ async def _locked(
 
 
 async def _look(work: UnitOfWork, located: Located, target: Column) -> _Standing:
-    statement = graph.standing(located.id, located.workflow.workflow_id, target.id)
+    limited = None if target.wip_limit is None else target.id
+    statement = graph.standing(located.id, located.workflow.workflow_id, limited)
     now, blockers, sub_tickets, in_column = (await work.session.execute(statement)).one()
     return _Standing(
         now=now,

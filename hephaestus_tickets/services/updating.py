@@ -112,12 +112,16 @@ def _refuse_nulls(updates: TicketUpdates) -> None:
 async def _check_version(work: UnitOfWork, ticket: TicketRow, expected: int | None) -> None:
     if expected is None or expected == ticket.version:
         return
-    rows = await work.session.execute(timeline.changes_since(ticket.id, expected))
-    since = [
+    since = await _changes_since(work, ticket, expected) if expected < ticket.version else []
+    raise VersionConflict(ticket_id(ticket.id), expected, ticket.version, since)
+
+
+async def _changes_since(work: UnitOfWork, ticket: TicketRow, version: int) -> list[RecordedChange]:
+    rows = await work.session.execute(timeline.changes_since(ticket.id, version))
+    return [
         RecordedChange(field_name=field or change_type, agent_id=agent)
         for field, change_type, agent in rows
     ]
-    raise VersionConflict(ticket_id(ticket.id), expected, ticket.version, since)
 
 
 async def _mentioned(

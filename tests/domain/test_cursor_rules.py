@@ -47,7 +47,7 @@ def test_a_cursor_is_short() -> None:
         pytest.param("é", id="not-ascii"),
         pytest.param(written("tickets"), id="not-json"),
         pytest.param("_w", id="not-utf-8"),
-        pytest.param(written("[" * 100_000), id="nested-too-deep"),
+        pytest.param(written("[" * 10_000), id="nested-too-deep"),
         pytest.param(written('{"a":1}'), id="not-a-list"),
         pytest.param(written("[]"), id="an-empty-list"),
         pytest.param(encode_cursor("tickets:status:asc", [1, 12]), id="of-another-order"),

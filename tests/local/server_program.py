@@ -1,18 +1,14 @@
-"""A server in a process of its own, for tests that kill it: SQL in, JSON out, line by line.
-
-As root it may become another account: after its imports, for that account may not be able to
-read them.
-"""
+"""What a test's server runs in a process of its own: PostgreSQL on a home, and SQL for it."""
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import pwd
-import sys
 import threading
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import psycopg
 
@@ -21,24 +17,34 @@ from hephaestus_tickets.local.binaries import Binaries
 from hephaestus_tickets.local.home import prepare_home
 from hephaestus_tickets.local.postgres import PostgresSocket, embedded_postgres
 
+Line: TypeAlias = "Connection[Any, Any]"  # plain values: SQL one way, rows the other
 
-def main() -> None:
-    arguments = argparse.ArgumentParser()
-    arguments.add_argument("home", type=Path)
-    arguments.add_argument("--account")
-    arguments.add_argument("--binaries", type=Path)
-    arguments.add_argument("--version", type=int, nargs=2)
-    arguments.add_argument("--keeper", action="store_true")
-    chosen = arguments.parse_args()
-    if chosen.account:
-        _become(chosen.account)
-    binaries = Binaries(directory=chosen.binaries, version=tuple(chosen.version))
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    home: Path
+    account: str  # to become first, as root; empty to stay
+    binaries: Binaries
+    keeper: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello:
+    directory: Path | None = None
+    refused: str = ""
+
+
+def run(order: Order, line: Line) -> None:
+    os.environ["A_SECRET"] = "of the server"  # noqa: S105 - nobody's
+    if order.account:
+        _become(order.account)
     try:
-        home = prepare_home(chosen.home)
-        with embedded_postgres(home, binaries=binaries, keeper=chosen.keeper) as socket:
-            _serve(socket)
+        home = prepare_home(order.home)
+        with embedded_postgres(home, binaries=order.binaries, keeper=order.keeper) as socket:
+            line.send(Hello(directory=socket.directory))
+            _serve(socket, line)
     except SetupError as error:
-        _say({"refused": str(error)})
+        line.send(Hello(refused=str(error)))
 
 
 def _become(name: str) -> None:
@@ -48,32 +54,25 @@ def _become(name: str) -> None:
     os.setuid(entry.pw_uid)
 
 
-def _serve(socket: PostgresSocket) -> None:
-    _say({"directory": str(socket.directory)})
-    for line in sys.stdin:
-        statement = json.loads(line)
-        if statement.get("background"):
-            arguments = (socket, statement["sql"])
-            threading.Thread(target=_answer, args=arguments, daemon=True).start()
-        else:
-            _say(_answer(socket, statement["sql"]))
+def _serve(socket: PostgresSocket, line: Line) -> None:
+    """Until the test hangs up; SQL in a tuple is not waited for."""
+    try:
+        while True:
+            match line.recv():
+                case (str(statement),):
+                    threading.Thread(target=_rows, args=(socket, statement), daemon=True).start()
+                case statement:
+                    line.send(_rows(socket, statement))
+    except EOFError:
+        return
 
 
-def _answer(socket: PostgresSocket, statement: str) -> dict[str, object]:
+def _rows(socket: PostgresSocket, statement: str) -> list[tuple[Any, ...]]:
     try:
         with psycopg.connect(
             host=str(socket.directory), port=socket.port, user=socket.user, dbname=socket.database
         ) as connection:
             cursor = connection.execute(statement.encode())
-            return {"rows": cursor.fetchall() if cursor.description else []}
-    except psycopg.OperationalError as error:
-        return {"failed": str(error)}
-
-
-def _say(answer: dict[str, object]) -> None:
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main()
+            return cursor.fetchall() if cursor.description else []
+    except psycopg.OperationalError:
+        return []  # ended with the server, which is what these tests are about

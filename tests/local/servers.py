@@ -1,34 +1,41 @@
-"""Starts, asks, kills and ends `server_program.py`."""
+"""Starts, asks, kills and ends servers in processes of their own."""
 
 from __future__ import annotations
 
-import json
+import multiprocessing
 import os
 import pwd
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, Protocol
+
+import server_program
+from server_program import Hello, Line, Order
 
 from hephaestus_tickets.local.accounts import Account, is_root
 from hephaestus_tickets.local.binaries import Binaries
 from hephaestus_tickets.local.home import Home
 from hephaestus_tickets.local.locks import holders
 
-_PROGRAM = Path(__file__).with_name("server_program.py")
 # Whose homes are tried: our own, and as root also an ordinary user's.
 ACCOUNTS = ["", "daemon"] if is_root() else [""]
+
+# A server is forked from a process that has its imports: that is quick, and it may then become
+# an account that could not read them.
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["hephaestus_tickets.local.postgres", "pytest"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where an account may make a home, and the PostgreSQL it can run."""
+    """Where an account may make homes, and the PostgreSQL it can run."""
 
     account: str
     directory: Path
@@ -43,52 +50,107 @@ class Place:
         return self.account or pwd.getpwuid(os.geteuid()).pw_name
 
     @property
-    def data_owner(self) -> str:
-        return "nobody" if self.owner == "root" else self.owner
-
-    @property
-    def data_owner_if_root(self) -> str | None:
-        """For `Popen(user=…)`: only root may say it."""
-        return self.data_owner if is_root() else None
+    def data_owner(self) -> Account:
+        entry = pwd.getpwnam("nobody" if self.owner == "root" else self.owner)
+        return Account(name=entry.pw_name, uid=entry.pw_uid, gid=entry.pw_gid)
 
     def paths(self) -> Home:
         """The home's paths as the account sees them."""
-        owner = pwd.getpwnam(self.data_owner)
-        account = Account(name=owner.pw_name, uid=owner.pw_uid, gid=owner.pw_gid)
-        return Home(root=self.home, account=account)
+        return Home(root=self.home, account=self.data_owner)
+
+    def as_data_owner(self, *command: str | Path) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            command,
+            user=self.data_owner.uid if is_root() else None,
+            group=self.data_owner.gid if is_root() else None,
+            stderr=subprocess.DEVNULL,
+            umask=0o077,
+            cwd="/",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
-    process: subprocess.Popen[str]
-    hello: dict[str, Any]  # JSON of the program above
+class Starting:
+    process: ForkServerProcess
+    line: Line
 
-    def ask(self, sql: str) -> dict[str, Any]:
-        self.tell(sql, background=False)
-        return answer_of(self.process)
-
-    def rows(self, sql: str) -> list[list[Any]]:
-        return self.ask(sql)["rows"]
-
-    def tell(self, sql: str, *, background: bool = True) -> None:
-        assert self.process.stdin
-        self.process.stdin.write(json.dumps({"sql": sql, "background": background}) + "\n")
-        self.process.stdin.flush()
+    def hello(self) -> Hello:
+        assert self.line.poll(20), "the server said nothing"
+        return self.line.recv()
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.communicate()
+        self.end()
 
-    def end(self) -> int:
-        """Its exit status, once its input ended."""
-        self.process.communicate(timeout=10)
-        return self.process.returncode
+    def end(self) -> int | None:
+        """Its exit status, once the line is closed."""
+        self.line.close()
+        self.process.join(10)
+        return self.process.exitcode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server(Starting):
+    greeting: Hello
+
+    @property
+    def directory(self) -> Path:
+        assert self.greeting.directory, self.greeting.refused
+        return self.greeting.directory
+
+    @property
+    def pid(self) -> int:
+        assert self.process.pid
+        return self.process.pid
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        self.line.send(sql)
+        return self.line.recv()
+
+    def begin(self, sql: str) -> None:
+        """Lets it run in the background."""
+        self.line.send((sql,))
+
+
+class Start(Protocol):
+    def __call__(self, home: Path | None = None, *, keeper: bool = False) -> Server: ...
+
+
+def start_without_waiting(
+    place: Place, home: Path | None = None, *, keeper: bool = False
+) -> Starting:
+    line, theirs = _FORKS.Pipe()
+    order = Order(
+        home=home or place.home, account=place.account, binaries=place.binaries, keeper=keeper
+    )
+    process = _FORKS.Process(target=server_program.run, args=(order, theirs))
+    process.start()
+    theirs.close()
+    return Starting(process=process, line=line)
+
+
+@contextmanager
+def starting(place: Place) -> Generator[Start]:
+    """Starts servers and waits until each serves or refuses; whatever is left is killed."""
+    started: list[Server] = []
+
+    def start(home: Path | None = None, *, keeper: bool = False) -> Server:
+        begun = start_without_waiting(place, home, keeper=keeper)
+        server = Server(process=begun.process, line=begun.line, greeting=begun.hello())
+        started.append(server)
+        return server
+
+    try:
+        yield start
+    finally:
+        for server in started:
+            server.kill()
 
 
 @contextmanager
 def directory_of(account: str) -> Generator[Path]:
     """A directory that is the account's, and that every account can reach."""
-    directory = Path(tempfile.mkdtemp(prefix="hephaestus tickets'", dir="/tmp")).resolve()
+    directory = Path(tempfile.mkdtemp(prefix="hephaestus tests'", dir="/tmp")).resolve()
     directory.chmod(0o755)
     if account:
         shutil.chown(directory, account)
@@ -98,48 +160,12 @@ def directory_of(account: str) -> Generator[Path]:
         shutil.rmtree(directory)
 
 
-def answer_of(process: subprocess.Popen[str]) -> dict[str, Any]:
-    assert process.stdout
-    return json.loads(process.stdout.readline())
-
-
-def start_program(
-    place: Place, home: Path | None = None, *, keeper: bool = False
-) -> subprocess.Popen[str]:
-    major, minor = place.binaries.version
-    return subprocess.Popen(
-        [
-            *(sys.executable, _PROGRAM, home or place.home),
-            *(f"--account={place.account}", "--binaries", place.binaries.directory),
-            *("--version", str(major), str(minor)),
-            *(["--keeper"] if keeper else []),
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"A_SECRET": "of the server"},
-    )
-
-
-class Start(Protocol):
-    def __call__(self, home: Path | None = None, *, keeper: bool = False) -> Server: ...
-
-
-@contextmanager
-def starting(place: Place) -> Generator[Start]:
-    started: list[Server] = []
-
-    def start(home: Path | None = None, *, keeper: bool = False) -> Server:
-        process = start_program(place, home, keeper=keeper)
-        server = Server(process=process, hello=answer_of(process))
-        started.append(server)
-        return server
-
-    try:
-        yield start
-    finally:
-        for server in started:
-            server.kill()
+def copy_of(place: Place, start: Start, name: str) -> Path:
+    """The place's home under another name, owners and all; quicker than a new one."""
+    assert start().end() == 0
+    copied = place.directory / name
+    subprocess.run(["/bin/cp", "-Rp", place.home, copied], check=True)
+    return copied
 
 
 def until(condition: Callable[[], bool], seconds: float = 5) -> None:
@@ -155,11 +181,3 @@ def until_nothing_runs(home: Home) -> None:
 
 def postmaster_pid(home: Home) -> int:
     return int((home.data / "postmaster.pid").read_text().splitlines()[0])
-
-
-def copy_of(place: Place, start: Start, name: str) -> Path:
-    """The place's home under another name, owners and all; quicker than a new one."""
-    assert start().end() == 0
-    copied = place.directory / name
-    subprocess.run(["/bin/cp", "-Rp", place.home, copied], check=True)
-    return copied

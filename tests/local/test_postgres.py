@@ -29,11 +29,11 @@ def server(place: Place) -> Iterator[Server]:
 def test_a_second_process_is_refused_in_one_sentence_that_names_the_first(
     place: Place, server: Server, start: Start
 ) -> None:
-    assert start().hello == {
-        "refused": f"{place.home} is in use by process {server.process.pid}; end that one first, "
+    assert start().greeting.refused == (
+        f"{place.home} is in use by process {server.pid}; end that one first, "
         "or set HEPHAESTUS_HOME to another directory."
-    }
-    assert server.rows("SELECT 1") == [[1]]
+    )
+    assert server.rows("SELECT 1") == [(1,)]
 
 
 def test_it_is_safe_and_listens_on_no_network(server: Server) -> None:
@@ -55,7 +55,7 @@ def test_it_is_safe_and_listens_on_no_network(server: Server) -> None:
 def test_text_sorts_alike_on_every_system(server: Server, binaries: Binaries) -> None:
     provider = "b" if binaries.major >= 17 else "c"
     query = f"SELECT datlocprovider::text FROM pg_database WHERE datname = '{NAME}'"
-    assert server.rows(query) == [[provider]]
+    assert server.rows(query) == [(provider,)]
 
 
 def test_no_secret_of_the_server_reaches_postgresql(server: Server) -> None:
@@ -67,7 +67,7 @@ def test_no_secret_of_the_server_reaches_postgresql(server: Server) -> None:
 def test_a_terminals_interrupt_is_not_for_postgresql(place: Place, server: Server) -> None:
     sessions = {os.getsid(pid) for pid in holders(place.paths().postgres_lock)}
     assert len(sessions) > 1
-    assert os.getsid(server.process.pid) not in sessions
+    assert os.getsid(server.pid) not in sessions
 
 
 def test_only_the_account_of_the_server_may_connect(place: Place, server: Server) -> None:
@@ -75,7 +75,7 @@ def test_only_the_account_of_the_server_may_connect(place: Place, server: Server
     assert (place.home / "pg_ident.conf").read_text() == f'server "{place.owner}" {NAME}\n'
     for stranger in _strangers(place):
         said = subprocess.run(
-            [place.binaries.path("psql"), "-h", server.hello["directory"], "-U", NAME, NAME],
+            [place.binaries.path("psql"), "-h", server.directory, "-U", NAME, NAME],
             user=stranger,
             cwd="/",
             stdin=subprocess.DEVNULL,
@@ -95,12 +95,12 @@ def _strangers(place: Place) -> list[str]:
 
 def test_modes_and_owners_are_exact(place: Place, server: Server) -> None:
     of_root = place.owner == "root"
-    assert server.rows("SELECT 1") == [[1]]
+    assert server.rows("SELECT 1") == [(1,)]
     expected = {
         "": (place.owner, 0o711 if of_root else 0o700),
-        "pg": (place.data_owner, 0o700),
-        "pg/data": (place.data_owner, 0o700),
-        "pg/.s.PGSQL.5432": (place.data_owner, 0o700),
+        "pg": (place.data_owner.name, 0o700),
+        "pg/data": (place.data_owner.name, 0o700),
+        "pg/.s.PGSQL.5432": (place.data_owner.name, 0o700),
         "run": (place.owner, 0o700),
         "run/server.lock": (place.owner, 0o600),
         "run/postgres.lock": (place.owner, 0o600),

@@ -1,0 +1,85 @@
+"""Disks that cannot be written, made for the test: only where this account may mount one."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from servers import Place, Start, copy_of
+
+from hephaestus_tickets.local.health import check_home
+
+
+@pytest.fixture
+def disk(place: Place) -> Iterator[Path]:
+    """A disk of 64 MB that is the account's."""
+    mounted = place.directory / "disk"
+    mounted.mkdir(exist_ok=True)
+    owner = "0" if place.owner == "root" else str(place.data_owner.uid)
+    with _mounted(mounted, f"size=64m,mode=0711,uid={owner}"):
+        yield mounted
+
+
+@contextmanager
+def _mounted(directory: Path, options: str) -> Iterator[None]:
+    subprocess.run(["/bin/mount", "-t", "tmpfs", "-o", options, "tmpfs", directory], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["/bin/umount", "--lazy", directory], check=True)
+
+
+def _make_read_only(disk: Path) -> None:
+    subprocess.run(["/bin/mount", "-o", "remount,ro", disk], check=True)
+
+
+def test_a_new_home_on_a_read_only_disk_is_refused(disk: Path, start: Start) -> None:
+    _make_read_only(disk)
+    assert start(disk / "home").greeting.refused == (
+        f"{disk / 'home'} is on a read-only disk; "
+        "set HEPHAESTUS_HOME to a directory that this account may write to."
+    )
+
+
+def test_a_home_on_a_disk_that_became_read_only_is_refused(disk: Path, start: Start) -> None:
+    assert "64 MB left and" not in start(disk / "home").greeting.refused
+    _make_read_only(disk)
+    assert start(disk / "home").greeting.refused == (
+        f"{disk / 'home'} is on a read-only disk; "
+        "set HEPHAESTUS_HOME to a directory that this account may write to."
+    )
+    assert [found.ok for found in check_home(disk / "home") if found.name == "disk"] == [False]
+
+
+def test_a_disk_too_small_for_a_new_home_is_refused(disk: Path, start: Start) -> None:
+    said = start(disk / "home").greeting.refused
+    assert said.startswith(f"The disk that holds {disk / 'home'} has ")
+    assert said.endswith("MB left and 96 MB are needed; free some space and start again.")
+    assert not (disk / "home/pg/data").exists()
+
+
+def test_a_home_on_a_disk_that_became_full_is_refused_and_serves_again(
+    place: Place, start: Start
+) -> None:
+    home = copy_of(place, start, "full")
+    with ExitStack() as stack:
+        disk = place.directory / "soon full"
+        disk.mkdir()
+        stack.enter_context(_mounted(disk, "size=256m,mode=0711"))
+        subprocess.run(["/bin/cp", "-Rp", home, disk / "home"], check=True)
+        _fill(disk / "filler")
+        refused = start(disk / "home").greeting.refused
+        (disk / "filler").unlink()
+        assert refused.endswith("16 MB are needed; free some space and start again.")
+        server = start(disk / "home")
+        assert server.rows("SELECT 1") == [(1,)]
+        assert server.end() == 0
+
+
+def _fill(file: Path) -> None:
+    subprocess.run(
+        ["/bin/dd", "if=/dev/zero", f"of={file}", "bs=1M"], check=False, capture_output=True
+    )
