@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 from sqlalchemy import URL
 
@@ -26,9 +26,13 @@ from hephaestus_tickets.services.unit_of_work import Units
 class SessionSettings(BaseSettings):
     """`AGENT_ID`, `WORKFLOW_ID`, `TOOLSETS`: who this session is and which tools it sees."""
 
-    agent_id: str = ""
-    workflow_id: str = "default"
-    toolsets: Annotated[frozenset[Toolset], NoDecode] = frozenset({"core"})
+    agent_id: str = Field(
+        default="", description="Who this session is; empty: an agent with a name of its own"
+    )
+    workflow_id: str = Field(default="default", description="Where a call goes that names none")
+    toolsets: Annotated[frozenset[Toolset], NoDecode] = Field(
+        default=frozenset({"core"}), description="Which tools are shown: `core`, `admin`"
+    )
 
     @field_validator("toolsets", mode="before")
     @classmethod

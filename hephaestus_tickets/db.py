@@ -31,12 +31,14 @@ class DatabaseSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="DB_")
 
-    host: str = ""
-    port: int = Field(default=5432, ge=1, le=65535)
-    name: str = "hephaestus_tickets"
-    user: str = "hephaestus"
-    password: SecretStr = SecretStr("")
-    sslmode: SslMode = "prefer"
+    host: str = Field(
+        default="", description="A PostgreSQL server of your own; empty: the embedded one"
+    )
+    port: int = Field(default=5432, ge=1, le=65535, description="Its port")
+    name: str = Field(default="hephaestus_tickets", description="The database")
+    user: str = Field(default="hephaestus", description="The role that owns it")
+    password: SecretStr = Field(default=SecretStr(""), description="The role's password")
+    sslmode: SslMode = Field(default="prefer", description="As libpq knows it")
 
     def url(self) -> URL:
         return URL.create(

@@ -57,15 +57,12 @@ def path_between(edges: Iterable[tuple[int, int]], start: int, goal: int) -> lis
     for source, target in edges:
         onward.setdefault(source, []).append(target)
     came_from: dict[int, int] = {start: start}
-    frontier = [start]
-    while frontier and goal not in came_from:
-        frontier = [
-            target
-            for node in frontier
-            for target in onward.get(node, ())
-            if came_from.setdefault(target, node) == node and target != start
-        ]
-        frontier = list(dict.fromkeys(frontier))
+    queue = [start]
+    for node in queue:  # it grows while it is read
+        for target in onward.get(node, ()):
+            if target not in came_from:
+                came_from[target] = node
+                queue.append(target)
     return _walk_back(came_from, start, goal) if goal in came_from else []
 
 

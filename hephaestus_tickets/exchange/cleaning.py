@@ -30,6 +30,8 @@ def _replacement(found: re.Match[str]) -> str:
 
 def clean_line(value: str, limit: int) -> str:
     """One printable line of at most `limit` characters."""
+    if value.isprintable() and len(value) <= limit:
+        return " ".join(value.split())
     visible = "".join(
         character if character.isprintable() else _visible(character)
         for character in clean_text(value)
@@ -44,6 +46,8 @@ def _visible(character: str) -> str:
 
 def clean_title(value: str) -> str:
     """One line; format characters (joiners of emoji, direction marks) stay."""
+    if value.isprintable():
+        return " ".join(value.split())
     plain = "".join(
         " " if unicodedata.category(character) == "Cc" else character
         for character in clean_text(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -39,7 +40,13 @@ def default_home() -> Path:
 class HomeSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="HEPHAESTUS_", env_ignore_empty=True)
 
-    home: Path = Field(default_factory=default_home)
+    home: Path = Field(
+        default_factory=default_home,
+        description=(
+            "Where the embedded PostgreSQL lives; else the platform's directory for user data, "
+            "as root `/var/lib/hephaestus-tickets`"
+        ),
+    )
 
     @field_validator("home")
     @classmethod
@@ -202,6 +209,8 @@ def _make_parents(root: Path) -> None:
     for parent in reversed(missing):
         parent.mkdir(exist_ok=True)
         parent.chmod(0o755 if is_root() else 0o700)
+    if not root.parent.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(root.parent))
 
 
 def _refuse_strangers(home: Home) -> None:

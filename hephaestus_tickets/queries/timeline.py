@@ -19,6 +19,7 @@ from sqlalchemy import (
     cast,
     func,
     literal,
+    or_,
     select,
     tuple_,
     union_all,
@@ -41,17 +42,23 @@ SHORT = 200
 UNSHOWN = frozenset({"ticket_id", "xid", "files_list"})
 
 
-def surroundings(ticket: int, *, related: int, recent: int) -> Row:
+def surroundings(ticket: int, *, related: int, related_from: int, recent: int) -> Row:
     """One row: everything about a ticket beside itself, each list as JSON.
 
-    Lists hold at most `related` tickets or the `recent` latest entries, and one more, which
-    tells that there are more.
+    Lists hold at most `related` tickets from the `related_from`-th on, or the `recent` latest
+    entries, and one more, which tells that there are more.
     """
+    tickets = {
+        "blocked_by": _blocked_by(ticket),
+        "blocks": _blocks(ticket),
+        "sub_tickets": _sub_tickets(ticket),
+        "links": _links(ticket),
+    }
     return select(
-        _as_json(_blocked_by(ticket).limit(related + 1)).label("blocked_by"),
-        _as_json(_blocks(ticket).limit(related + 1)).label("blocks"),
-        _as_json(_sub_tickets(ticket).limit(related + 1)).label("sub_tickets"),
-        _as_json(_links(ticket).limit(related + 1)).label("links"),
+        *[
+            _as_json(statement.offset(related_from).limit(related + 1)).label(name)
+            for name, statement in tickets.items()
+        ],
         _as_json(_latest_comments(ticket, recent)).label("comments"),
         _as_json(_latest_commits(ticket, recent)).label("commits"),
         _as_json(_latest_changes(ticket, recent)).label("history"),
@@ -144,6 +151,7 @@ def _latest_changes(ticket: int, recent: int) -> Row:
             _if_short(HistoryRow.old_value).label("old_value"),
             _if_short(HistoryRow.new_value).label("new_value"),
             HistoryRow.change_description,
+            _is_long(HistoryRow.old_value, HistoryRow.new_value).label("is_cut"),
         )
         .where(HistoryRow.ticket_id == ticket)
         .order_by(HistoryRow.changed_at.desc(), HistoryRow.id.desc())
@@ -154,6 +162,10 @@ def _latest_changes(ticket: int, recent: int) -> Row:
 def _if_short(value: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
     """The value where it is short enough for a glance; the timeline has it in any case."""
     return case((func.length(cast(value, Text)) <= SHORT, value), else_=None)
+
+
+def _is_long(*values: InstrumentedAttribute[Any]) -> ColumnElement[bool]:
+    return or_(*[func.coalesce(func.length(cast(value, Text)), 0) > SHORT for value in values])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

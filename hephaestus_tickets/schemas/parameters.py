@@ -38,6 +38,10 @@ Attached = Annotated[Attachments, Field(description="Paths or URLs")]
 DescriptionFrom = Annotated[
     Offset, Field(description="Character to start at; for a description cut in a reply")
 ]
+RelatedFrom = Annotated[
+    Offset | None,
+    Field(description="Only related tickets, from the n-th of each list on; for lists cut"),
+]
 Filters = Annotated[
     TicketFilters | None,
     Field(description="A list means any of; assigned_agent_id '': unassigned; times ISO"),

@@ -190,6 +190,7 @@ class StatusChanged(Written):
     blocked_tickets: list[str] = Field(default=[], description="Blocked again by the reopening")
     open_sub_tickets: list[str] = []
     comment_id: str | None = None
+    omitted: list[str] = []
 
 
 class TicketResolved(Written):
@@ -197,6 +198,7 @@ class TicketResolved(Written):
     unblocked_tickets: list[str] = []
     open_sub_tickets: list[str] = []
     comment_id: str | None = None
+    omitted: list[str] = []
 
 
 class TicketAssigned(Written):

@@ -1,9 +1,8 @@
 """The words of a call as types: each refuses what cannot be stored, with its limit."""
 
-import json
 import unicodedata
-from collections.abc import Iterator
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Annotated
 
 from pydantic import (
@@ -26,25 +25,17 @@ def _storable(text: str) -> str:
 
 
 def _storable_json(value: JsonValue) -> JsonValue:
-    try:
-        json.dumps(value, allow_nan=False)
-    except (ValueError, RecursionError) as error:
-        raise ValueError("holds NaN, an infinity or too deep a nesting") from error
-    for text in _texts_of(value):
-        _storable(text)
-    return value
-
-
-def _texts_of(value: JsonValue) -> Iterator[str]:
+    """Refuses what PostgreSQL's jsonb cannot hold, however deep it is."""
     if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts_of(item)
-    elif isinstance(value, dict):
-        yield from value
-        for item in value.values():
-            yield from _texts_of(item)
+        _storable(value)
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError("contains a number that JSON cannot hold")
+    if isinstance(value, dict):
+        _storable_json([*value, *value.values()])
+    if isinstance(value, list):
+        for part in value:
+            _storable_json(part)
+    return value
 
 
 def _printable(text: str) -> str:
@@ -98,7 +89,8 @@ TaskIds = Annotated[list[Name], Field(max_length=50)]
 Mentions = Annotated[list[Name], Field(max_length=20)]
 Attachments = Annotated[list[Path], Field(max_length=20)]
 
-StorableObject = Annotated[dict[str, JsonValue], AfterValidator(_storable_json)]
+StorableJson = AfterValidator(_storable_json)
+StorableObject = Annotated[dict[str, JsonValue], StorableJson]
 Cursor = Annotated[str, Storable, Field(max_length=500)]
 Offset = Annotated[int, Field(ge=0, le=10_000_000)]
 Limit = Annotated[int, Field(ge=1, le=100)]

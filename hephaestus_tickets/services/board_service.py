@@ -47,6 +47,7 @@ from hephaestus_tickets.services.unit_of_work import UnitOfWork
 _NEW_WORKFLOW = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _CURSOR = "workflows"
 TICKETS_NAMED = 10
+BOARD_BYTES = 40_000
 
 # What a new workflow starts with; DESIGN.md names it, and the first revision writes it out.
 DEFAULT_BOARD = Board(
@@ -70,6 +71,14 @@ class InvalidWorkflowId(Invalid):
         super().__init__(
             f"'{one_line(workflow_id, 80)}' cannot name a new workflow: use up to 100 letters, "
             "digits, '.', '_' and '-', beginning with a letter or digit."
+        )
+
+
+class BoardTooLarge(Invalid):
+    def __init__(self, size: int) -> None:
+        super().__init__(
+            f"The board takes {size:,} bytes as JSON; {BOARD_BYTES:,} are the most, so that it can "
+            "be read in one reply. Use shorter names. Nothing was changed."
         )
 
 
@@ -134,6 +143,7 @@ class BoardService:
         await self._refuse_strays(workflow_id, old, new)
         now = (await self._work.session.scalars(database_clock())).one()
         _write(row, new)
+        _check_size(row)
         row.version += 0 if is_new else 1
         row.name, row.updated_at = name or row.name, now
         workflow.name, workflow.updated_at = name or workflow.name, now
@@ -231,6 +241,12 @@ def _write(row: BoardRow, board: Board) -> None:
     row.default_ticket_type = board.default_ticket_type
     row.initial_status = board.initial_status
     row.settings = BoardRules.of(board.settings).model_dump(mode="json", exclude_none=True)
+
+
+def _check_size(row: BoardRow) -> None:
+    size = json_size([row.columns, row.ticket_types, row.settings])
+    if size > BOARD_BYTES:
+        raise BoardTooLarge(size)
 
 
 def _column_view(column: Column, count: int) -> ColumnView:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,6 +25,8 @@ from hephaestus_tickets.services.lookup import Located, hold_workflow
 from hephaestus_tickets.services.recording import Recorder, parsed_sha
 from hephaestus_tickets.services.unit_of_work import Outdated, UnitOfWork
 
+# Twice as many ids, at their longest, still fit a reply.
+NAMED_AT_MOST = 900
 Decision = Callable[[TicketFacts, list[OpenBlocker], datetime], Move]
 
 
@@ -42,7 +44,7 @@ class MoveOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """What a move did, with public ids."""
+    """What a move did, with public ids; `omitted` says which lists were too long to be whole."""
 
     move: Move
     version: int
@@ -50,6 +52,7 @@ class Moved:
     blocked: list[str]
     open_sub_tickets: list[str]
     comment_id: str | None
+    omitted: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +88,26 @@ async def move_ticket(work: UnitOfWork, located: Located, order: MoveOrder) -> M
     if move.changes_status or comment or linked:
         ticket.updated_at = standing.now
         await recorder.to_index(ticket.id)
+    open_sub_tickets = standing.open_sub_tickets if move.resolves else []
     return Moved(
         move=move,
         version=ticket.version,
-        unblocked=unblocked,
-        blocked=blocked,
-        open_sub_tickets=standing.open_sub_tickets if move.resolves else [],
+        unblocked=unblocked[:NAMED_AT_MOST],
+        blocked=blocked[:NAMED_AT_MOST],
+        open_sub_tickets=open_sub_tickets[:NAMED_AT_MOST],
         comment_id=public_id("comment", comment) if comment else None,
+        omitted=[
+            *_too_many("unblocked_tickets", unblocked, ticket.id),
+            *_too_many("blocked_tickets", blocked, ticket.id),
+            *_too_many("open_sub_tickets", open_sub_tickets, ticket.id),
+        ],
     )
+
+
+def _too_many(name: str, tickets: list[str], ticket: int) -> Iterable[str]:
+    if len(tickets) > NAMED_AT_MOST:
+        way = f"get_ticket(ticket_id='{ticket_id(ticket)}', related_from=0) lists them"
+        yield f"{name}: {NAMED_AT_MOST} of {len(tickets)} are named; {way}"
 
 
 def facts_of(ticket: TicketRow) -> TicketFacts:

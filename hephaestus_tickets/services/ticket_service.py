@@ -20,6 +20,7 @@ from hephaestus_tickets.schemas.parameters import (
     NewStatus,
     NextCursor,
     Ref,
+    RelatedFrom,
     Resolution,
     Sha,
     ShaToLink,
@@ -166,6 +167,7 @@ class TicketService:
             blocked_tickets=moved.blocked,
             open_sub_tickets=moved.open_sub_tickets,
             comment_id=moved.comment_id,
+            omitted=moved.omitted,
         )
 
     async def add_comment(
@@ -204,6 +206,7 @@ class TicketService:
         *,
         ticket_id: Ref,
         description_from: DescriptionFrom = 0,
+        related_from: RelatedFrom = None,
     ) -> TicketDetails:
         """Read one ticket whole: fields, blockers, what it blocks, sub-tickets, links.
 
@@ -211,10 +214,15 @@ class TicketService:
         """
         ticket = await ticket_for_read(self._work, ticket_id)
         statement = timeline.surroundings(
-            ticket.id, related=ticket_views.RELATED, recent=ticket_views.RECENT
+            ticket.id,
+            related=ticket_views.RELATED,
+            related_from=related_from or 0,
+            recent=ticket_views.RECENT,
         )
-        around = (await self._work.session.execute(statement)).mappings().one()
-        return ticket_views.details(ticket, dict(around), description_from)
+        around = dict((await self._work.session.execute(statement)).mappings().one())
+        if related_from is not None:
+            return ticket_views.related(ticket, around, related_from)
+        return ticket_views.details(ticket, around, description_from)
 
     async def get_tickets(
         self,
@@ -320,4 +328,5 @@ class TicketService:
             unblocked_tickets=moved.unblocked,
             open_sub_tickets=moved.open_sub_tickets,
             comment_id=moved.comment_id,
+            omitted=moved.omitted,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from hephaestus_tickets.domain.budget import ENVELOPE_BYTES, REPLY_BYTES, shrunk
+from hephaestus_tickets.domain.budget import ENVELOPE_BYTES, REPLY_BYTES, how_many_fit, shrunk
 from hephaestus_tickets.domain.ids import public_id, ticket_id
 from hephaestus_tickets.domain.text import clip, json_size, prefix_within
 from hephaestus_tickets.domain.vocabulary import Priority
@@ -63,20 +63,44 @@ def details(ticket: TicketRow, around: JsonRow, description_from: int) -> Ticket
         "history": [_change(row) for row in around["history"]],
     }
     shown = _view(ticket, description)
-    budget = REPLY_BYTES - ENVELOPE_BYTES - _size(shown)
-    kept = _kept(lists, budget)
-    omitted += _left_out(ticket_id(ticket.id), around, kept)
-    links = kept.pop("links")
-    latest_last = {name: kept[name][::-1] for name in ("comments", "commits", "history")}
+    kept = _kept(lists, _room_beside(shown))
+    omitted += _left_out(shown.ticket_id, around, kept) + _cut(shown.ticket_id, around, kept)
+    return _whole(shown, kept, omitted)
+
+
+def related(ticket: TicketRow, around: JsonRow, start: int) -> TicketDetails:
+    """Only the ticket's relations, which began at the `start`-th: each list moves on."""
+    shown = _view(ticket, "")
+    share = _room_beside(shown) // len(_RELATED)
+    kept: dict[str, list[Reply]] = {}
+    for name in _RELATED:
+        as_reply = _link if name == "links" else _related
+        items: list[Reply] = [as_reply(row) for row in around[name][:RELATED]]
+        kept[name] = items[: how_many_fit([_size(item) for item in items], share)]
+    omitted = ["description, comments, commits and history: call get_ticket without related_from"]
+    return _whole(shown, kept, omitted + _left_out(shown.ticket_id, around, kept, start))
+
+
+_RELATED = ("blocked_by", "blocks", "sub_tickets", "links")
+_LATEST = ("comments", "commits", "history")
+
+
+def _whole(shown: TicketView, kept: dict[str, list[Reply]], omitted: list[str]) -> TicketDetails:
+    latest_last = {name: kept[name][::-1] for name in _LATEST if name in kept}
+    others = {name: items for name, items in kept.items() if name != "links"}
     # model_validate: the lists were built above as what their names say.
     return TicketDetails.model_validate(
         {
-            "ticket": shown.model_copy(update={"links": links}),
+            "ticket": shown.model_copy(update={"links": kept["links"]}),
             "omitted": omitted,
-            **kept,
+            **others,
             **latest_last,
         }
     )
+
+
+def _room_beside(shown: TicketView) -> int:
+    return REPLY_BYTES - ENVELOPE_BYTES - _size(shown)
 
 
 def _kept(lists: dict[str, list[Reply]], budget: int) -> dict[str, list[Reply]]:
@@ -86,34 +110,38 @@ def _kept(lists: dict[str, list[Reply]], budget: int) -> dict[str, list[Reply]]:
     return {name: short[name][:count] for name, count in shrunk(sizes, budget).items()}
 
 
-_LATEST = ("comments", "commits", "history")
-
-
-def _left_out(ticket: str, around: JsonRow, kept: dict[str, list[Reply]]) -> list[str]:
-    timeline = f"get_ticket_history(ticket_id='{ticket}')"
+def _left_out(
+    ticket: str, around: JsonRow, kept: dict[str, list[Reply]], start: int = 0
+) -> list[str]:
     told: list[str] = []
     for name, items in kept.items():
         if len(around[name]) > len(items):
-            way = timeline if name in _LATEST else _WAYS[name].format(ticket=ticket)
-            told.append(f"{name}: only {len(items)} are shown; {way}")
-    cut = {view.comment_id for view in kept["comments"] if isinstance(view, CommentView)}
-    long = [row for row in around["comments"] if _is_cut(row["comment_text"], COMMENT_BYTES)]
-    told += [
-        f"{entry} is cut: get_ticket_history(ticket_id='{ticket}', entry_id='{entry}')"
-        for row in long
-        if (entry := public_id("comment", row["id"])) in cut
-    ]
+            further = f"get_ticket(ticket_id='{ticket}', related_from={start + len(items)})"
+            way = _timeline(ticket) if name in _LATEST else further
+            told.append(f"{name}: {len(items)} are shown, there are more; {way}")
     return told
 
 
-_WAYS = {
-    "blocked_by": "unresolved ones come first",
-    "blocks": "unresolved ones come first",
-    "links": "the others are in the tickets at their other end",
-    "sub_tickets": (
-        "get_tickets(filters={{'parent_ticket_id': '{ticket}'}}, include_completed=true)"
-    ),
-}
+def _cut(ticket: str, around: JsonRow, kept: dict[str, list[Reply]]) -> list[str]:
+    """Which of the texts that are shown are not whole."""
+    comments = [
+        public_id("comment", row["id"])
+        for row in around["comments"][: len(kept["comments"])]
+        if _is_cut(row["comment_text"], COMMENT_BYTES)
+    ]
+    told: list[str] = []
+    if comments:
+        told.append(f"the rest of {', '.join(comments)}: {_timeline(ticket, 'entry_id=…')}")
+    commits = around["commits"][: len(kept["commits"])]
+    if any(_is_cut(row["message"], MESSAGE_BYTES) for row in commits):
+        told.append(f"long commit messages: {_timeline(ticket)}")
+    if any(row["is_cut"] for row in around["history"][: len(kept["history"])]):
+        told.append(f"long values in history: {_timeline(ticket)}")
+    return told
+
+
+def _timeline(ticket: str, more: str = "") -> str:
+    return f"get_ticket_history(ticket_id='{ticket}'{f', {more}' if more else ''})"
 
 
 def _description(ticket: TicketRow, start: int) -> tuple[str, list[str]]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import URL
 
-from tests.acceptance.clients import ERAS, Door, connected, done
+from tests.acceptance.clients import ERAS, Door, connected, done, text_of
 from tests.acceptance.scenario import be_told_what_is_wrong, use_prompts, work_on_tickets
 
 doors = pytest.mark.parametrize("door", ["memory", "stdio"])
@@ -19,21 +19,11 @@ TITLES = (
 
 @doors
 @eras
-async def test_a_client_of_either_era_works_on_tickets(
-    database_url: URL, door: Door, mode: str
-) -> None:
+async def test_a_client_of_either_era_is_served(database_url: URL, door: Door, mode: str) -> None:
     async with connected(door, database_url, mode=mode) as client:
         assert client.protocol_version == ERAS[mode]
         await use_prompts(client)
         await work_on_tickets(client)
-
-
-@doors
-@eras
-async def test_a_client_of_either_era_is_told_what_is_wrong(
-    database_url: URL, door: Door, mode: str
-) -> None:
-    async with connected(door, database_url, mode=mode) as client:
         await be_told_what_is_wrong(client)
 
 
@@ -69,7 +59,5 @@ async def test_twenty_tickets_listed_cost_less_than_2000_tokens(database_url: UR
                 assigned_agent_id=f"builder-{number % 3}",
             )
         result = await client.call_tool("get_tickets", {})
-    listed = result.structured_content or {}
-    assert (listed["returned"], listed["total_count"]) == (20, 25)
-    [content] = result.content
-    assert len(content.model_dump()["text"]) / 4 < 2_000
+    assert '"total_count":25,"returned":20' in text_of(result)
+    assert len(text_of(result)) / 4 < 2_000

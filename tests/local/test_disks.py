@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,7 @@ def disk(place: Place) -> Iterator[Path]:
 
 
 @contextmanager
-def _mounted(directory: Path, options: str) -> Iterator[None]:
+def _mounted(directory: Path, options: str) -> Generator[None]:
     subprocess.run(["/bin/mount", "-t", "tmpfs", "-o", options, "tmpfs", directory], check=True)
     try:
         yield
@@ -64,17 +64,14 @@ def test_a_disk_too_small_for_a_new_home_is_refused(disk: Path, start: Start) ->
 def test_a_home_on_a_disk_that_became_full_is_refused_and_serves_again(
     place: Place, start: Start
 ) -> None:
-    home = copy_of(place, start, "full")
-    with ExitStack() as stack:
-        disk = place.directory / "soon full"
-        disk.mkdir()
-        stack.enter_context(_mounted(disk, "size=256m,mode=0711"))
-        subprocess.run(["/bin/cp", "-Rp", home, disk / "home"], check=True)
+    disk = place.directory / "soon full"
+    disk.mkdir()
+    with _mounted(disk, "size=256m,mode=0711"), copy_of(place, start, disk / "home") as home:
         _fill(disk / "filler")
-        refused = start(disk / "home").greeting.refused
-        (disk / "filler").unlink()
+        refused = start(home).greeting.refused
         assert refused.endswith("16 MB are needed; free some space and start again.")
-        server = start(disk / "home")
+        (disk / "filler").unlink()
+        server = start(home)
         assert server.rows("SELECT 1") == [(1,)]
         assert server.end() == 0
 

@@ -149,14 +149,13 @@ def test_a_killed_initdb_is_begun_anew(place: Place, start: Start) -> None:
 def test_a_home_may_have_any_name(
     place: Place, start: Start, *, name: str, beside_the_data: bool
 ) -> None:
-    home = copy_of(place, start, name)
-    server = start(home)
-    socket = server.directory
-    assert (socket == home / "pg") == beside_the_data
-    assert socket.stat().st_mode & 0o777 == 0o700
-    assert server.rows("SELECT 1") == [(1,)]
-    assert server.end() == 0
-    assert socket.exists() == beside_the_data
+    with copy_of(place, start, place.directory / name) as home:
+        server = start(home)
+        assert (server.directory == home / "pg") == beside_the_data
+        assert server.directory.stat().st_mode & 0o777 == 0o700
+        assert server.rows("SELECT 1") == [(1,)]
+        assert server.end() == 0
+        assert server.directory.exists() == beside_the_data
 
 
 def test_a_keeper_does_what_the_kernel_does_elsewhere(places: dict[str, Place]) -> None:

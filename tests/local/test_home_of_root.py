@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pwd
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,6 +87,8 @@ def test_they_are_copied_once_per_version(home: Home, closed_wheel: Binaries) ->
 
 
 def test_a_copy_that_was_killed_is_begun_anew(home: Home, closed_wheel: Binaries) -> None:
+    binaries_for(home, closed_wheel)
+    (home.bin / "stamp").unlink()
     half_made = home.root / "bin.new"
     half_made.mkdir()
     (half_made / "half").touch()
@@ -115,7 +119,8 @@ def wheel() -> Iterator[Path]:
 
 @pytest.fixture
 def closed_wheel(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> Binaries:
-    monkeypatch.syspath_prepend(wheel)
+    monkeypatch.setattr(sys, "path", [str(wheel), *sys.path])
+    importlib.invalidate_caches()
     found = find_binaries()
     assert found.directory.is_relative_to(wheel)
     return found

@@ -1,0 +1,111 @@
+"""One example of every refusal, with the data that a caller would have caused."""
+
+from __future__ import annotations
+
+from hephaestus_tickets.domain.blockers import (
+    BlockerCycle,
+    ForeignBlocker,
+    ParentCycle,
+    SelfReference,
+)
+from hephaestus_tickets.domain.board import (
+    Column,
+    ColumnInUse,
+    InvalidBoard,
+    UnknownStatus,
+    UnknownTicketType,
+)
+from hephaestus_tickets.domain.caller import AgentMismatch, WorkflowNotFound, WorkflowRequired
+from hephaestus_tickets.domain.changes import (
+    READ_ONLY_FIELDS,
+    ReadOnlyField,
+    RecordedChange,
+    UnknownField,
+    VersionConflict,
+)
+from hephaestus_tickets.domain.cursor import InvalidCursor
+from hephaestus_tickets.domain.errors import TicketError
+from hephaestus_tickets.domain.lifecycle import (
+    AlreadyResolved,
+    CommentRequired,
+    OpenBlocker,
+    ReopenNotAllowed,
+    StartsElsewhere,
+    TicketBlocked,
+    TransitionNotAllowed,
+    WipLimitReached,
+)
+from hephaestus_tickets.domain.vocabulary import Category
+from hephaestus_tickets.operations import InvalidArguments, UnknownArgument
+from hephaestus_tickets.schemas.arguments import TicketFilters, TicketUpdates, UnknownFilter
+from hephaestus_tickets.services.board_service import InvalidWorkflowId
+from hephaestus_tickets.services.edges import ResolvedCannotBeBlocked
+from hephaestus_tickets.services.lookup import AmbiguousTicket, TicketNotFound, WorkflowNotActive
+from hephaestus_tickets.services.recording import InvalidCommitSha
+from hephaestus_tickets.services.remarks import EmptyComment
+from hephaestus_tickets.services.ticket_history_service import (
+    EntryNotFound,
+    ForeignChangeType,
+    MetadataTooLarge,
+)
+from hephaestus_tickets.services.updating import NotNullable, TooMany
+from hephaestus_tickets.services.violations import (
+    CONSTRAINTS,
+    ConstraintConflict,
+    ConstraintInvalid,
+    DatabaseBusy,
+    DatabaseUnavailable,
+)
+
+_COLUMNS = ("backlog", "in_progress", "done")
+_REVIEW = Column(id="review", name="Review", category=Category.DOING, wip_limit=3)
+_BLOCKERS = [
+    OpenBlocker(ticket_id=f"ticket-{number}", title="Add the users table", status="in_progress")
+    for number in range(7, 30)
+]
+
+EXAMPLES: tuple[TicketError, ...] = (
+    AgentMismatch("builder", "planner"),
+    AlreadyResolved("ticket-12", "done"),
+    AmbiguousTicket("bd-17", [("ticket-3", "default"), ("ticket-88", "imported")]),
+    BlockerCycle(["ticket-1", "ticket-2", "ticket-3", "ticket-1"]),
+    ColumnInUse({"review": ["ticket-4", "ticket-5"]}, {"review": 12}),
+    CommentRequired(),
+    ConstraintConflict(
+        "fk_tickets_parent_ticket_id", CONSTRAINTS["fk_tickets_parent_ticket_id"][1]
+    ),
+    ConstraintInvalid("ck_tickets_title", CONSTRAINTS["ck_tickets_title"][1]),
+    DatabaseBusy(),
+    DatabaseUnavailable(),
+    EmptyComment(),
+    EntryNotFound("ticket-12", "comment-99"),
+    ForeignBlocker(["ticket-7", "ticket-8"], "default"),
+    ForeignChangeType("resolved"),
+    InvalidArguments("create_ticket", ["'title' is missing", "'priority' must be 'low', not 'p1'"]),
+    InvalidBoard(["the column 'done' appears 2 times", "initial_status 'new' is not a column"]),
+    InvalidCommitSha("main"),
+    InvalidCursor(),
+    InvalidWorkflowId("my workflow"),
+    MetadataTooLarge(5_120),
+    NotNullable(["title", "priority"]),
+    ParentCycle(["ticket-1", "ticket-2", "ticket-1"]),
+    ReadOnlyField({name: READ_ONLY_FIELDS[name] for name in ("status", "created_at")}),
+    ReopenNotAllowed("ticket-12", "done"),
+    ResolvedCannotBeBlocked("ticket-12", ["ticket-7"]),
+    SelfReference("ticket-12", "blocker"),
+    StartsElsewhere("in_progress", "it has open blockers", ["backlog"]),
+    TicketBlocked("ticket-12", _BLOCKERS),
+    TicketNotFound(["ticket-99"]),
+    TooMany("tags", 31, 30),
+    TransitionNotAllowed("ticket-12", "backlog", "done", ["in_progress"]),
+    UnknownArgument("create_ticket", ["prio"], ["title", "priority"]),
+    UnknownField(["prio"], TicketUpdates.model_fields),
+    UnknownFilter(["state"], TicketFilters.model_fields),
+    UnknownStatus("closed", _COLUMNS),
+    UnknownTicketType("story", ["bug", "feature", "task"]),
+    VersionConflict("ticket-12", 3, 5, [RecordedChange(field_name="title", agent_id="planner")]),
+    WipLimitReached(_REVIEW, 3),
+    WorkflowNotActive("default", "paused"),
+    WorkflowNotFound("elsewhere", ["default", "imported"]),
+    WorkflowRequired(),
+)
