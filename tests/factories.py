@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from hephaestus_tickets.domain.caller import Caller
@@ -29,7 +30,7 @@ class Desk:
     def __getattr__(self, operation: str) -> Callable[..., Awaitable[Json]]:
         if operation not in BY_NAME:
             raise AttributeError(operation)
-        return lambda **arguments: self.call(operation, **arguments)
+        return partial(self.call, operation)
 
     def speaking_as(self, agent_id: str) -> Desk:
         return replace(self, caller=replace(self.caller, agent_id=agent_id))

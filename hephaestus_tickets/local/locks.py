@@ -17,7 +17,7 @@ from hephaestus_tickets.domain.errors import SetupError
 from hephaestus_tickets.local.home import Home
 
 _PAUSE_S = 0.01
-_RESTART_S = 1.0  # a client that restarts its server starts the next before the last has ended
+_RESTART_S = 1.5  # a client that restarts its server starts the next before the last has ended
 _DYING_S = 1.0  # PostgreSQL that lost its server is told to quit; a busy backend may not listen
 _KILLED_S = 5.0
 

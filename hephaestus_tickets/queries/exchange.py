@@ -62,14 +62,9 @@ def known_tickets(workflow_id: str, refs: Iterable[str]) -> Rows:
 
 
 def lock_tickets(numbers: Iterable[int]) -> Rows:
-    """(id, version, parent, is_resolved, external_ref), locked in order of id."""
+    """(id, version, parent), locked in order of id."""
     return (
-        select(
-            TicketRow.id,
-            TicketRow.version,
-            TicketRow.parent_ticket_id,
-            TicketRow.is_resolved,
-        )
+        select(TicketRow.id, TicketRow.version, TicketRow.parent_ticket_id)
         .where(TicketRow.id == _one_of(numbers))
         .order_by(TicketRow.id)
         .with_for_update(key_share=True)
@@ -131,9 +126,10 @@ COUNT_OPEN_BLOCKERS = text(
     "SELECT blocked_id, count(*) AS open FROM ticket_blockers "
     "JOIN tickets AS blocker ON blocker.id = blocker_id AND NOT blocker.is_resolved "
     "WHERE blocked_id = ANY(:tickets) GROUP BY blocked_id) AS counted "
-    "WHERE tickets.id = counted.blocked_id AND NOT tickets.is_resolved"
+    "WHERE tickets.id = counted.blocked_id AND NOT tickets.is_resolved "
+    "AND tickets.open_blockers <> counted.open"
 )
-# (id, version, updated_at) triples of tickets that were there before and got an edge.
+# (id, version) pairs of tickets that were there before and got an edge.
 RAISE_VERSIONS = text(
     "UPDATE tickets SET version = given.version, updated_at = clock_timestamp() "
     "FROM json_to_recordset(CAST(:rows AS json)) AS given (id bigint, version bigint) "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import cast
 
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
@@ -50,11 +51,12 @@ def _variables(settings: type[BaseSettings]) -> Iterator[tuple[str, str, str]]:
 
 def _default(field: FieldInfo) -> str:
     """As one would write it; a default that depends on the system is in the description."""
-    default = field.default
+    default: object = field.default
     if field.default_factory or not default or not str(default):
         return ""
-    shown = ",".join(sorted(default)) if isinstance(default, frozenset) else str(default)
-    return f"`{shown}`"
+    if isinstance(default, frozenset):
+        return f"`{','.join(sorted(cast('frozenset[str]', default)))}`"  # sets here are of words
+    return f"`{default}`"
 
 
 def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

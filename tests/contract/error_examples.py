@@ -38,7 +38,7 @@ from hephaestus_tickets.domain.lifecycle import (
 from hephaestus_tickets.domain.vocabulary import Category
 from hephaestus_tickets.operations import InvalidArguments, UnknownArgument
 from hephaestus_tickets.schemas.arguments import TicketFilters, TicketUpdates, UnknownFilter
-from hephaestus_tickets.services.board_service import InvalidWorkflowId
+from hephaestus_tickets.services.board_service import BoardTooLarge, InvalidWorkflowId
 from hephaestus_tickets.services.edges import ResolvedCannotBeBlocked
 from hephaestus_tickets.services.lookup import AmbiguousTicket, TicketNotFound, WorkflowNotActive
 from hephaestus_tickets.services.recording import InvalidCommitSha
@@ -61,7 +61,7 @@ _COLUMNS = ("backlog", "in_progress", "done")
 _REVIEW = Column(id="review", name="Review", category=Category.DOING, wip_limit=3)
 _BLOCKERS = [
     OpenBlocker(ticket_id=f"ticket-{number}", title="Add the users table", status="in_progress")
-    for number in range(7, 30)
+    for number in range(7, 9)
 ]
 
 EXAMPLES: tuple[TicketError, ...] = (
@@ -69,6 +69,7 @@ EXAMPLES: tuple[TicketError, ...] = (
     AlreadyResolved("ticket-12", "done"),
     AmbiguousTicket("bd-17", [("ticket-3", "default"), ("ticket-88", "imported")]),
     BlockerCycle(["ticket-1", "ticket-2", "ticket-3", "ticket-1"]),
+    BoardTooLarge(61_234),
     ColumnInUse({"review": ["ticket-4", "ticket-5"]}, {"review": 12}),
     CommentRequired(),
     ConstraintConflict(

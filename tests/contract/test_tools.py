@@ -26,6 +26,7 @@ Json = Any
 
 operations = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.name)
 
+COLOR = "^#[0-9a-fA-F]{6}$"
 # The words of the house's vocabulary that are never said, with the one to say instead.
 NEVER = {
     **dict.fromkeys(("issue", "issues", "item", "items", "task", "tasks"), "ticket"),
@@ -132,16 +133,8 @@ def test_an_input_schema_is_one_that_every_client_reads(operation: Operation) ->
     assert schema["type"] == "object"
     assert schema["additionalProperties"] is False
     assert not {"anyOf", "oneOf", "allOf"} & set(schema)
-    assert not {"$ref", "$defs"} & set(keys_of(schema))
-    assert not {"$ref", "$defs"} & set(keys_of(operation.output_schema))
-
-
-def keys_of(schema: Json) -> Iterator[str]:
-    parts: list[Json] = schema if isinstance(schema, list) else []
-    named: dict[str, Json] = schema if isinstance(schema, dict) else {}
-    yield from named
-    for part in (*parts, *named.values()):
-        yield from keys_of(part)
+    assert "$" not in json.dumps(schema).replace(COLOR, "")
+    assert "$" not in json.dumps(operation.output_schema)
 
 
 @operations

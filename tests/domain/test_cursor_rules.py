@@ -21,6 +21,7 @@ def written(text: str) -> str:
         pytest.param([3, 12], id="numbers"),
         pytest.param(["2026-03-02T09:00:00+00:00", 12], id="a-time-and-a-number"),
         pytest.param(["ä??>>", 1], id="signs-that-plain-base64-spells-with-slashes"),
+        pytest.param([2**63 - 1, 1 - 2**63], id="the-ends-of-bigint"),
         pytest.param([], id="no-parts"),
     ],
 )
@@ -56,6 +57,8 @@ def test_a_cursor_is_short() -> None:
         pytest.param(encode_cursor(ORDER, ["1", 12]), id="text-for-a-number"),
         pytest.param(written(f'["{ORDER}",true,12]'), id="a-boolean-for-a-number"),
         pytest.param(written(f'["{ORDER}",1.0,12]'), id="a-fraction"),
+        pytest.param(encode_cursor(ORDER, [1, 2**63]), id="past-bigint"),
+        pytest.param(encode_cursor(ORDER, [-(2**63), 1]), id="below-bigint"),
     ],
 )
 def test_any_other_cursor_is_refused(cursor: str) -> None:
@@ -65,3 +68,12 @@ def test_any_other_cursor_is_refused(cursor: str) -> None:
         "That cursor does not fit this call. Pass next_cursor as it came, with the same "
         "arguments, or leave the cursor out to start at the beginning."
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [pytest.param("a\x00", id="null-character"), pytest.param("\ud800", id="lone-surrogate")],
+)
+def test_text_that_no_database_holds_is_refused(text: str) -> None:
+    with pytest.raises(InvalidCursor):
+        decode_cursor(encode_cursor(ORDER, [text]), ORDER, (str,))

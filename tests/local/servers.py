@@ -183,7 +183,7 @@ def copy_of(place: Place, start: Start, copied: Path) -> Generator[Path]:
         shutil.rmtree(copied)
 
 
-def until(condition: Callable[[], bool], seconds: float = 5) -> None:
+def until(condition: Callable[[], bool], seconds: float = 10) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

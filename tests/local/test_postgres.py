@@ -10,13 +10,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from servers import Place, Server, Start, starting
+from servers import Place, Server, Start, postmaster_pid, starting
 
 from hephaestus_tickets.local.accounts import is_root
 from hephaestus_tickets.local.binaries import Binaries, every_binaries
 from hephaestus_tickets.local.cluster import NAME
 from hephaestus_tickets.local.home import throwaway_home
-from hephaestus_tickets.local.locks import holders
 from hephaestus_tickets.local.postgres import embedded_postgres
 
 
@@ -65,9 +64,7 @@ def test_no_secret_of_the_server_reaches_postgresql(server: Server) -> None:
 
 
 def test_a_terminals_interrupt_is_not_for_postgresql(place: Place, server: Server) -> None:
-    sessions = {os.getsid(pid) for pid in holders(place.paths().postgres_lock)}
-    assert len(sessions) > 1
-    assert os.getsid(server.pid) not in sessions
+    assert os.getsid(postmaster_pid(place.paths())) != os.getsid(server.pid)
 
 
 def test_only_the_account_of_the_server_may_connect(place: Place, server: Server) -> None:
