@@ -11,16 +11,12 @@ from hephaestus_tickets.exchange.fitting import Fitting
 from hephaestus_tickets.exchange.joining import record_joined
 from hephaestus_tickets.exchange.records import TicketRecord
 from hephaestus_tickets.exchange.report import Note
-from hephaestus_tickets.exchange.rows import blocker_row, link_row
 from hephaestus_tickets.exchange.writing import (
     Stopwatch,
-    count_open_blockers,
-    insert_rows,
+    insert_edges,
     insert_tickets,
     new_numbers,
-    set_parents,
 )
-from hephaestus_tickets.models import BlockerRow, LinkRow
 from hephaestus_tickets.queries import exchange
 from hephaestus_tickets.services.lookup import hold_workflow, workflow_for_write
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
@@ -120,7 +116,6 @@ class BatchImport:
         self.watch.lap("insert")
         await self._insert_edges(work, plan, {number: key for key, number in numbers.items()})
         await record_joined(work, plan, standing, new={*new, *self.mine})
-        await count_open_blockers(work, [blocked for blocked, _ in plan.blockers])
         self.watch.lap("edges")
         outcome.new, outcome.imported = new, keys
         outcome.blockers, outcome.parents = len(plan.blockers), len(plan.parents)
@@ -153,14 +148,9 @@ class BatchImport:
         plan.refuse_cycles(
             names,
             [(blocked, blocker) for blocked, blocker in await work.session.execute(blockers)],
-            [(child, parent) for child, parent in await work.session.execute(parents)],
+            [(child, above) for child, above in await work.session.execute(parents) if above],
         )
-        await set_parents(work, plan.parents)
-        workflow = self.workflow_id
-        edges = [blocker_row(it, *edge, workflow) for edge, it in plan.blockers.items()]
-        links = [link_row(it, *ends[:2], workflow) for ends, it in plan.links.items()]
-        await insert_rows(work, BlockerRow, edges)
-        await insert_rows(work, LinkRow, links)
+        await insert_edges(work, self.workflow_id, plan)
 
 
 def _counted(

@@ -25,9 +25,16 @@ class IssueFields:
     values: Fields
     example: str
     notes: list[Note] = field(default_factory=list[Note])
+    _noted: set[str] = field(default_factory=set[str])
 
     def note(self, verdict: Verdict, reason: str) -> None:
         self.notes.append(Note(verdict, reason, self.example))
+
+    def _note_once(self, verdict: Verdict, reason: str) -> None:
+        """A field may be read several times; what is wrong with it counts once."""
+        if reason not in self._noted:
+            self._noted.add(reason)
+            self.note(verdict, reason)
 
     def text(self, name: str) -> str:
         """The field as storable text; numbers are taken as they are written."""
@@ -37,11 +44,11 @@ class IssueFields:
         if isinstance(value, int | float):
             return str(value)
         if not isinstance(value, str):
-            self.note("dropped", f"'{name}' is not text")
+            self._note_once("dropped", f"'{name}' is not text")
             return ""
         cleaned = clean_text(value)
         if cleaned != value:
-            self.note("repaired", f"control characters taken out of '{name}'")
+            self._note_once("repaired", f"control characters taken out of '{name}'")
         return cleaned
 
     def agent(self, name: str) -> str:
@@ -49,7 +56,7 @@ class IssueFields:
         written = self.text(name)
         cleaned = clean_line(written, AGENT_AT_MOST)
         if cleaned != written.strip():
-            self.note("repaired", f"'{name}' made one printable line of {AGENT_AT_MOST}")
+            self._note_once("repaired", f"'{name}' made one printable line of {AGENT_AT_MOST}")
         return cleaned
 
     def moment(self, name: str) -> datetime | None:
@@ -58,7 +65,7 @@ class IssueFields:
             return None
         moment = parsed_moment(value)
         if moment is None:
-            self.note("repaired", f"'{name}' is not a usable time")
+            self._note_once("repaired", f"'{name}' is zero or not a time")
         return moment
 
     def objects(self, name: str) -> Iterator[IssueFields]:
@@ -75,6 +82,6 @@ class IssueFields:
         if value is None:
             return []
         if not isinstance(value, list):
-            self.note("dropped", f"'{name}' is not a list")
+            self._note_once("dropped", f"'{name}' is not a list")
             return []
         return cast("list[object]", value)  # JSON: each entry is checked where it is read

@@ -23,6 +23,7 @@ from hephaestus_tickets.services.unit_of_work import UnitOfWork, Units
 
 BATCH = 1_000
 BATCH_CHARACTERS = 4_000_000
+LINES_BETWEEN_PROGRESS = 100
 
 # Called with what is being done, how much of it is done, and how much there is.
 Progress = Callable[[str, int, int], None]
@@ -49,7 +50,7 @@ class BeadsImport:
         with open_source(path) as source:
             read = self._read(source, report)
         records = {key: mapped.record for key, mapped in read.items() if mapped.record is not None}
-        report.created_workflow = await self._prepare(records)
+        report.created_workflow, report.new_types = await self._prepare(records)
         self.watch.lap("prepare")
         importing = BatchImport(self.workflow_id, Catalogue.of(records), set(), self.watch)
         done = 0
@@ -78,13 +79,14 @@ class BeadsImport:
             else:
                 _keep_newer(found, mapped, mapped.record, report, line.number)
             self.watch.lap("map")
-            self.progress("Reading", source.position, source.size)
+            if line.number % LINES_BETWEEN_PROGRESS == 0:
+                self.progress("Reading", source.position, source.size)
         return found
 
-    async def _prepare(self, records: dict[str, TicketRecord]) -> bool:
-        """The workflow and the types its new tickets need; True where the workflow is new."""
+    async def _prepare(self, records: dict[str, TicketRecord]) -> tuple[bool, list[str]]:
+        """Whether the workflow had to be created, and the types its board had to learn."""
 
-        async def prepare(work: UnitOfWork) -> bool:
+        async def prepare(work: UnitOfWork) -> tuple[bool, list[str]]:
             board, is_new = await self._board(work)
             rows = await work.session.execute(
                 exchange.known_tickets(self.workflow_id, list(records))
@@ -92,10 +94,11 @@ class BeadsImport:
             there = {ref for ref, _, _ in rows}
             new = [record for key, record in records.items() if key not in there]
             types = wanted_types(board, new)
-            if new and (is_new or types != list(board.ticket_types)):
+            learned = types[len(board.ticket_types) :]
+            if new and (is_new or learned):
                 boards = BoardService(work)
                 await boards.configure_board(workflow_id=self.workflow_id, ticket_types=types)
-            return is_new and bool(new)
+            return is_new and bool(new), learned
 
         return await self.units.run(self.caller, prepare)
 

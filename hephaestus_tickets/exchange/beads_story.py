@@ -117,7 +117,7 @@ def _endings(issue: IssueFields, status: str, times: Times, author: str) -> list
 
 
 def _closer(issue: IssueFields, author: str) -> str:
-    """beads seldom says who closed an issue: its assignee stands for them, else its author."""
+    """Who closed it is seldom told: the assignee stands for them, else the author."""
     return (
         issue.agent("deleted_by") or issue.agent("closed_by") or issue.agent("assignee") or author
     )

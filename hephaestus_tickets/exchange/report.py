@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from hephaestus_tickets.domain.text import one_line
+from hephaestus_tickets.domain.text import comma_list, one_line
 
 Verdict = Literal["mapped", "repaired", "dropped", "refused"]
 EXAMPLES = 3
@@ -40,6 +40,7 @@ class Report:
 
     workflow_id: str
     created_workflow: bool = False
+    new_types: list[str] = field(default_factory=list[str])
     lines: int = 0
     tickets: int = 0
     already_there: int = 0
@@ -53,9 +54,9 @@ class Report:
     )
 
     @property
-    def changed(self) -> bool:
-        """Whether anything was written."""
-        return self.created_workflow or self.tickets > 0
+    def holds_none(self) -> bool:
+        """Whether the file held no ticket at all."""
+        return self.tickets == 0 and self.already_there == 0
 
     def add(self, notes: Iterable[Note]) -> None:
         for note in notes:
@@ -84,10 +85,15 @@ class Report:
         new = " (new)" if self.created_workflow else ""
         yield f"Workflow '{self.workflow_id}'{new}: {self.tickets:,} tickets imported."
         if self.already_there:
+            newer = f"; {self.newer_in_file:,} of them are newer in the file"
             yield (
                 f"{self.already_there:,} were already there and were left as they are"
-                f"{f'; {self.newer_in_file:,} of them are newer in the file' * bool(self.newer_in_file)}."
+                f"{newer if self.newer_in_file else ''}."
             )
+        if self.new_types:
+            yield f"The board learned the types {comma_list(self.new_types)}."
+        if not self.tickets:
+            return
         yield (
             f"With {self.blockers:,} blockers, {self.parents:,} parents, {self.links:,} links "
             f"and {self.comments:,} comments, from {self.lines:,} lines."

@@ -7,20 +7,25 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from hephaestus_tickets.exchange.edge_plan import EdgePlan
 from hephaestus_tickets.exchange.records import TicketRecord
 from hephaestus_tickets.exchange.rows import (
     Row,
+    blocker_row,
     change_rows,
     comment_rows,
     commit_rows,
+    link_row,
     ticket_row,
 )
 from hephaestus_tickets.models import (
     Base,
+    BlockerRow,
     CommentRow,
     CommitRow,
     HistoryRow,
     IndexJobRow,
+    LinkRow,
     TicketRow,
 )
 from hephaestus_tickets.queries import exchange
@@ -81,17 +86,18 @@ async def insert_tickets(
     await insert_rows(work, IndexJobRow, jobs)
 
 
-async def set_parents(work: UnitOfWork, parents: Mapping[int, int]) -> None:
-    """Parents by sub-ticket, for those that have none."""
-    if parents:
-        rows = [{"child": child, "parent": parent} for child, parent in parents.items()]
+async def insert_edges(work: UnitOfWork, workflow_id: str, plan: EdgePlan) -> None:
+    """Blockers, parents and links between tickets that stand; the workflow's lock is held."""
+    edges = [blocker_row(it, *edge, workflow_id) for edge, it in plan.blockers.items()]
+    links = [link_row(it, *ends[:2], workflow_id) for ends, it in plan.links.items()]
+    await insert_rows(work, BlockerRow, edges)
+    await insert_rows(work, LinkRow, links)
+    if plan.parents:
+        rows = [{"child": child, "parent": parent} for child, parent in plan.parents.items()]
         await work.session.execute(exchange.SET_PARENTS, {"rows": json.dumps(rows)})
-
-
-async def count_open_blockers(work: UnitOfWork, blocked: Iterable[int]) -> None:
-    numbers = sorted(set(blocked))
-    if numbers:
-        await work.session.execute(exchange.COUNT_OPEN_BLOCKERS, {"tickets": numbers})
+    if plan.blockers:
+        blocked = sorted({number for number, _ in plan.blockers})
+        await work.session.execute(exchange.COUNT_OPEN_BLOCKERS, {"tickets": blocked})
 
 
 async def new_numbers(work: UnitOfWork, count: int) -> list[int]:

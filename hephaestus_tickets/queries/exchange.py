@@ -31,7 +31,7 @@ def insert_from_json(row: type[Base], columns: Sequence[str]) -> TextClause:
 
     Numbers taken from the sequence beforehand may be given, so that edges can name them.
     """
-    table = row.__table__
+    table = row.metadata.tables[row.__tablename__]
     names = ", ".join(columns)
     typed = ", ".join(
         f"{name} {table.columns[name].type.compile(dialect=_TYPES)}" for name in columns
@@ -138,12 +138,7 @@ RAISE_VERSIONS = text(
 
 
 def ticket_ids(workflow_id: str) -> Select[int]:
-    return (
-        select(TicketRow.id)
-        .where(TicketRow.workflow_id == workflow_id)
-        .order_by(TicketRow.id)
-        .execution_options(yield_per=10_000)
-    )
+    return select(TicketRow.id).where(TicketRow.workflow_id == workflow_id).order_by(TicketRow.id)
 
 
 def tickets_numbered(numbers: Sequence[int]) -> Select[TicketRow]:

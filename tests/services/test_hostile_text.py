@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from hephaestus_tickets.domain.cursor import encode_cursor
@@ -15,6 +15,9 @@ from tests.services.replies import sent, whole_description, whole_text
 SOME = settings(
     max_examples=20,
     deadline=None,
+    derandomize=True,
+    # A failure is shown as it was met: each step of making it smaller is a round of real calls.
+    phases=[Phase.explicit, Phase.generate],
     # The desk is the same for every example: each makes a ticket of its own.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -43,14 +46,21 @@ ODD = [
     "\x01" * 100_000,
     "y" * 100_001,
 ]
+
+
+def json_of(leaves: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
+    return st.recursive(
+        leaves,
+        lambda part: st.lists(part, max_size=3) | st.dictionaries(any_text, part, max_size=3),
+        max_leaves=8,
+    )
+
+
 # Any code points: lone surrogates and U+0000 are among them.
 any_character = st.characters(exclude_categories=())
 any_text = st.one_of(st.sampled_from(ODD), st.text(any_character, max_size=300))
-any_json = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | any_text,
-    lambda part: st.lists(part, max_size=3) | st.dictionaries(any_text, part, max_size=3),
-    max_leaves=8,
-)
+exact_json = json_of(st.none() | st.booleans() | st.integers() | any_text)
+any_json = json_of(st.none() | st.booleans() | st.integers() | st.floats() | any_text)
 
 
 def storable(*texts: str) -> bool:
@@ -72,7 +82,7 @@ async def test_a_created_ticket_is_read_back_exactly_or_was_refused(
     created = await sent(desk, "create_ticket", title=title, description=description)
     wanted = one_line_of(title)
     fits = 0 < len(wanted) <= 500 and len(description) <= 100_000
-    if not fits or not storable(wanted, description):
+    if not fits or not storable(title, description):
         assert isinstance(created, Invalid)
         return
     ticket_id = created["ticket_id"]
@@ -135,7 +145,7 @@ async def test_a_comment_is_read_back_exactly_or_was_refused(
 
 
 @SOME
-@given(old=any_text, metadata=st.dictionaries(any_text, any_json, max_size=3))
+@given(old=any_text, metadata=st.dictionaries(any_text, exact_json, max_size=3))
 async def test_a_recorded_change_is_read_back_exactly_or_was_refused(
     desk: Desk, old: str, metadata: Json
 ) -> None:
