@@ -15,7 +15,7 @@ from sqlalchemy import URL
 from hephaestus_tickets.db import DatabaseSettings, blocking_connection, check_database
 from hephaestus_tickets.db import open_database as open_pool
 from hephaestus_tickets.domain.caller import Caller
-from hephaestus_tickets.local.home import Home, prepare_home
+from hephaestus_tickets.local.home import Home, HomeSettings, prepare_home
 from hephaestus_tickets.local.postgres import PostgresSocket, embedded_postgres
 from hephaestus_tickets.migrations import upgrade
 from hephaestus_tickets.operations import Toolset
@@ -49,6 +49,10 @@ class SessionSettings(BaseSettings):
             default_workflow=self.workflow_id,
         )
         return Session(caller, self.toolsets)
+
+
+# What the environment may say.
+SETTINGS: tuple[type[BaseSettings], ...] = (HomeSettings, SessionSettings, DatabaseSettings)
 
 
 def socket_url(socket: PostgresSocket) -> URL:

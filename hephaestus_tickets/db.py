@@ -157,7 +157,7 @@ def _connected(engine: Engine) -> Connection:
 
 def unreachable(url: URL, error: OperationalError) -> str:
     """Why the database cannot be reached, in one sentence without a secret."""
-    reason = " ".join(str(error.orig).split())
+    reason = str(error.orig).partition("\n")[0].strip()
     where = f"{url.host}:{url.port}" if url.host else "its socket"
     return (
         f"Cannot reach the database '{url.database}' at {where}: {reason}. "

@@ -10,8 +10,10 @@ from typing import Annotated
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import BaseSettings
 
 from hephaestus_tickets import __version__
+from hephaestus_tickets.app import SETTINGS
 from hephaestus_tickets.cli.database import backup, init_db
 from hephaestus_tickets.cli.demo import demo
 from hephaestus_tickets.cli.doctor import doctor
@@ -33,13 +35,13 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command()(demo)
-app.command("init-db")(init_db)
-app.command()(backup)
-app.command()(doctor)
+app.command(short_help="Watch two agents work on tickets.")(demo)
+app.command("init-db", short_help="Create the tables or upgrade them.")(init_db)
+app.command(short_help="Write the whole database to one file.")(backup)
+app.command(short_help="Say what is wrong and how to mend it.")(doctor)
 
 
-@app.command()
+@app.command(short_help="Serve one MCP client (the default).")
 def stdio() -> None:
     """Serve one MCP client over standard input and output (the default)."""
     serve_stdio()
@@ -78,17 +80,21 @@ def run() -> int:
     """Run the command line; what goes wrong is one sentence on stderr and a non-zero status."""
     signal.signal(signal.SIGTERM, _leave)
     try:
-        app()
+        app(prog_name="hephaestus-tickets")
     except (SetupError, TicketError) as error:
         return _fail(str(error))
     except ValidationError as error:
-        return _fail(f"A setting in the environment is not valid: {_faults(error)}.")
+        settings = next((each for each in SETTINGS if each.__name__ == error.title), None)
+        if settings is None:
+            raise
+        return _fail(f"A setting in the environment is not valid: {_faults(settings, error)}.")
     return 0
 
 
-def _faults(error: ValidationError) -> str:
+def _faults(settings: type[BaseSettings], error: ValidationError) -> str:
+    prefix = settings.model_config.get("env_prefix", "")
     return "; ".join(
-        f"{'_'.join(str(part) for part in detail['loc']).upper()}: {detail['msg']}"
+        f"{prefix}{detail['loc'][0]}".upper() + f" ({detail['msg'].lower()})"
         for detail in error.errors()
     )
 

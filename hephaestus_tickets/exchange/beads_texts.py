@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
+from typing import TypeGuard
 
 from pydantic import JsonValue
 
@@ -110,8 +112,12 @@ def _is_odd(reference: object) -> bool:
 
 def _keep(issue: IssueFields, left: dict[str, JsonValue], name: str, value: object) -> None:
     plain = clean_text(value) if isinstance(value, str) else value
-    if not isinstance(plain, str | bool | int) or json_size({**left, name: plain}) > LEFTOVER_BYTES:
+    if not _is_plain(plain) or json_size({**left, name: plain}) > LEFTOVER_BYTES:
         issue.note("dropped", f"'{name}' has no place in a ticket")
         return
     left[name] = plain
     issue.note("mapped", f"'{name}' → metadata of the creation in the history")
+
+
+def _is_plain(value: object) -> TypeGuard[str | bool | float]:
+    return isinstance(value, str | bool | int) or (isinstance(value, float) and isfinite(value))

@@ -34,6 +34,8 @@ from hephaestus_tickets.schemas.types import CommentText, Description, Name, Sto
 
 FORMAT = "hephaestus-tickets"
 FORMAT_VERSION = 1
+# Fields that hold any JSON value: an empty list is one, and not the same as none.
+_ANY_VALUE = frozenset({"old_value", "new_value", "files_list", "metadata"})
 
 
 def _storable_json(value: JsonValue) -> JsonValue:
@@ -62,14 +64,18 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Record(BaseModel):
-    """A field that is null or an empty list is left out of the JSON."""
+    """A field that is null, or an empty list where a list is the rule, is left out of the JSON."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @model_serializer(mode="wrap")
     def _lean(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:  # Any: JSON
         fields: dict[str, Any] = handler(self)
-        return {name: value for name, value in fields.items() if value is not None and value != []}
+        return {
+            name: value
+            for name, value in fields.items()
+            if value is not None and (value != [] or name in _ANY_VALUE)
+        }
 
 
 class BlockerRecord(Record):

@@ -1,6 +1,6 @@
 """The tables, with every invariant PostgreSQL can hold; no behaviour."""
 
-from hephaestus_tickets.models.base import Base
+from hephaestus_tickets.models.declarative import Base
 from hephaestus_tickets.models.records import (
     JOB_VERSIONS,
     CommentRow,

@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from hephaestus_tickets.models.base import CLOCK, Base, Json, Xid8
+from hephaestus_tickets.models.declarative import CLOCK, Base, Json, Xid8
 
 
 class CommentRow(Base):

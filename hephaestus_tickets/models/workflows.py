@@ -12,7 +12,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from hephaestus_tickets.models.base import CLOCK, Base
+from hephaestus_tickets.models.declarative import CLOCK, Base
 
 
 class WorkflowRow(Base):

@@ -10,13 +10,10 @@ from typing import cast
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
-from hephaestus_tickets.app import SessionSettings
-from hephaestus_tickets.db import DatabaseSettings
-from hephaestus_tickets.local.home import HomeSettings
+from hephaestus_tickets.app import SETTINGS
 from hephaestus_tickets.operations import OPERATIONS, Operation
 
 README = Path(__file__).parents[2] / "README.md"
-SETTINGS: tuple[type[BaseSettings], ...] = (HomeSettings, SessionSettings, DatabaseSettings)
 
 
 class MarkerMissing(LookupError):

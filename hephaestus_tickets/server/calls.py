@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from hephaestus_tickets.domain.caller import Caller
 from hephaestus_tickets.domain.errors import TicketError
 from hephaestus_tickets.operations import Operation, Toolset
@@ -47,15 +45,8 @@ class Calls:
             raise
         _log(operation, caller, started, "ok")
         if operation.kind == "write":
-            await self._register(caller.actor(arguments.get("agent_id")))
+            await self.register.seen(self.units, caller.actor(arguments.get("agent_id")))
         return reply
-
-    async def _register(self, agent_id: str) -> None:
-        try:
-            await self.register.seen(self.units, agent_id)
-        except (TicketError, SQLAlchemyError) as error:
-            # The call itself is done: an agent's last_seen is not worth failing it.
-            logger.warning("agent not registered: %s", type(error).__name__)
 
 
 def _log(operation: Operation, caller: Caller, started: float, outcome: str) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import SQLAlchemyError
 
 from hephaestus_tickets.domain.caller import Caller
+from hephaestus_tickets.domain.errors import TicketError
 from hephaestus_tickets.models import AgentRow
 from hephaestus_tickets.services.unit_of_work import UnitOfWork, Units
+
+logger = logging.getLogger("hephaestus_tickets.agents")
 
 EVERY_SECONDS = 60.0
 REMEMBERED = 10_000
@@ -28,7 +33,11 @@ class AgentRegister:
         if len(self._seen) >= REMEMBERED:
             self._seen.clear()
         self._seen[agent_id] = now
-        await units.run(Caller(agent_id=agent_id), lambda work: _write(work, agent_id))
+        try:
+            await units.run(Caller(agent_id=agent_id), lambda work: _write(work, agent_id))
+        except (TicketError, SQLAlchemyError) as error:
+            # The agent's call itself is done: when it was last seen is not worth failing it.
+            logger.warning("agent not registered: %s", type(error).__name__)
 
 
 async def _write(work: UnitOfWork, agent_id: str) -> None:

@@ -139,14 +139,13 @@ class BoardService:
             initial_status=initial_status or _kept_initial(old, columns),
             settings=old.settings if settings is None else settings.parsed(),
         )
-        check_board(new)
-        await self._refuse_strays(workflow_id, old, new)
-        now = (await self._work.session.scalars(database_clock())).one()
+        await self._check(workflow_id, old, new)
         _write(row, new)
         _check_size(row)
+        now = (await self._work.session.scalars(database_clock())).one()
         row.version += 0 if is_new else 1
-        row.name, row.updated_at = name or row.name, now
-        workflow.name, workflow.updated_at = name or workflow.name, now
+        row.name = workflow.name = name or row.name
+        row.updated_at = workflow.updated_at = now
         workflow.status = workflow_status or workflow.status
         return BoardConfigured(
             workflow_id=workflow_id, version=row.version, created=is_new, columns=new.statuses
@@ -179,7 +178,8 @@ class BoardService:
         workflow, board = (await self._work.session.execute(statement)).one()
         return workflow, board
 
-    async def _refuse_strays(self, workflow_id: str, old: Board, new: Board) -> None:
+    async def _check(self, workflow_id: str, old: Board, new: Board) -> None:
+        check_board(new)
         leaving = columns_to_vacate(old, new)
         if not leaving:
             return

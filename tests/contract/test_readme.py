@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from hephaestus_tickets.app import SETTINGS
 from hephaestus_tickets.operations import OPERATIONS
 from hephaestus_tickets.scripts.readme import (
     README,
-    SETTINGS,
     MarkerMissing,
     rewritten,
     settings_table,

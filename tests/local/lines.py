@@ -1,4 +1,4 @@
-"""The stdio server as a process: JSON-RPC lines in, JSON-RPC lines out, ended at the latest here."""
+"""The stdio server as a process: JSON-RPC lines in and out."""
 
 from __future__ import annotations
 
@@ -75,6 +75,7 @@ class Ending:
 
 @contextmanager
 def started(home: Path, *command: str, **settings: str) -> Generator[Lines]:
+    """The server, or another command; killed at the latest when the block ends."""
     with subprocess.Popen(
         command or COMMAND,
         stdin=subprocess.PIPE,

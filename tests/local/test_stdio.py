@@ -132,8 +132,7 @@ def test_a_message_of_17_mb_ends_the_session_and_says_so(served_home: Home) -> N
         refusal = server.call("create_ticket", title="A", description="x" * 5_000_000)
         assert refusal["content"][0]["text"].startswith("invalid_arguments: ")
         with pytest.raises(BrokenPipeError):
-            for _ in range(17 * 16 + 1):
-                server.send(b"x" * 65_536)
+            server.send(b"x" * (17 * 1024 * 1024))
         server.process.wait(5)
         assert server.process.stderr
         said = server.process.stderr.read().decode()

@@ -16,14 +16,14 @@ from tests.services.actors import Sql
 
 
 @pytest.fixture(scope="session")
-def shared_url(template_url: URL) -> Generator[URL]:
-    """A clone that tests share: each keeps to its workflow."""
+def shared_url(template_url: URL) -> URL:
+    """A clone that tests share: each keeps to its workflow. It goes with its PostgreSQL."""
     name = f"shared_{uuid.uuid4().hex}"
     admin = create_engine(template_url.set(database="postgres"), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.exec_driver_sql(f'CREATE DATABASE {name} TEMPLATE "{template_url.database}"')
     admin.dispose()
-    yield template_url.set(database=name)
+    return template_url.set(database=name)
 
 
 @pytest.fixture

@@ -13,11 +13,13 @@ async def sent(desk: Desk, operation: str, **arguments: Json) -> Json:
     """The reply, which fits; or the TicketError that it was refused with, which can be sent."""
     try:
         reply = await desk.calls.run(BY_NAME[operation], arguments, desk.caller)
-    except TicketError as refusal:
-        assert 0 < len(str(refusal).encode()) <= BYTES
-        return refusal
-    assert len(compact(reply).encode()) <= BYTES
-    return reply.model_dump(mode="json")
+    except TicketError as error:
+        refusal = error
+    else:
+        assert len(compact(reply).encode()) <= BYTES
+        return reply.model_dump(mode="json")
+    assert 0 < len(str(refusal).encode()) <= BYTES
+    return refusal
 
 
 async def whole_description(desk: Desk, ticket_id: str) -> str:

@@ -181,14 +181,18 @@ async def test_whatever_is_sent_is_answered_or_refused_in_words(
     await sent(desk, operation.name, **arguments)
 
 
+def forged(order: str, *position: str | int) -> Json:
+    return {"sort_by": order, "cursor": encode_cursor(f"tickets:{order}:desc", [*position])}
+
+
 @pytest.mark.parametrize(
     ("operation", "arguments"),
     [
         ("get_tickets", {"workflow_id": "a\x00b"}),
         ("get_tickets", {"cursor": "\ud800"}),
-        ("get_tickets", {"cursor": encode_cursor("tickets:created_at:desc", ["x", 1])}),
-        ("get_tickets", {"cursor": encode_cursor("tickets:created_at:desc", ["2026-01-01", 2**70])}),
-        ("get_tickets", {"sort_by": "priority", "cursor": encode_cursor("tickets:priority:desc", [2**65, 1])}),
+        ("get_tickets", forged("created_at", "x", 1)),
+        ("get_tickets", forged("created_at", "2026-01-01", 2**70)),
+        ("get_tickets", forged("priority", 2**65, 1)),
         ("list_workflows", {"cursor": encode_cursor("workflows", ["a\x00b"])}),
         ("get_tickets", {"filters": {"created_after": "0001-01-01T00:00:00+14:00"}}),
         ("get_tickets", {"filters": {"created_before": "9999-12-31T23:59:59-14:00"}}),
@@ -202,19 +206,33 @@ async def test_whatever_is_sent_is_answered_or_refused_in_words(
         ("create_ticket", {"title": "x", "tags": ["   "]}),
         ("create_ticket", {"title": "\u200b\x00"}),
         ("configure_board", {"workflow_id": "new", "settings": {"transitions": {"\x00": []}}}),
-        (
-            "configure_board",
-            {"workflow_id": "new", "settings": {"transitions": {"done": ["漢" * 100] * 5_000}}},
-        ),
-        ("configure_board", {"workflow_id": "new", "ticket_types": ["漢" * 99 + str(i) for i in range(50)],
-                             "columns": [{"id": f"{'漢' * 97}{i}", "name": "漢" * 100, "category": c} for i, c in enumerate(["todo", "done"] * 25)]}),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)  # fmt: skip
+)
 async def test_what_no_honest_client_sends_is_refused_as_invalid(
     desk: Desk, operation: str, arguments: Json
 ) -> None:
     assert isinstance(await sent(desk, operation, **arguments), Invalid)
+
+
+@pytest.mark.parametrize(
+    "board",
+    [
+        {"settings": {"transitions": {"done": ["漢" * 100] * 5_000}}},
+        {"settings": {"transitions": {"done": ["backlog"] * 5_000}}},
+        {
+            "ticket_types": [f"{'漢' * 97}{number}" for number in range(50)],
+            "columns": [
+                {"id": f"{'漢' * 97}{number}", "name": "漢" * 100, "category": category}
+                for number, category in enumerate(["todo", "done"] * 25)
+            ],
+        },
+    ],
+    ids=["unknown statuses", "one status again and again", "long names"],
+)
+async def test_a_board_that_fits_no_reply_is_refused(desk: Desk, board: Json) -> None:
+    workflow_id = desk.caller.default_workflow
+    refusal = await sent(desk, "configure_board", workflow_id=workflow_id, **board)
+    assert isinstance(refusal, Invalid)
 
 
 @pytest.mark.parametrize(

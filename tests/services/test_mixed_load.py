@@ -73,8 +73,7 @@ async def test_a_mixed_load_breaks_no_rule_and_shows_no_deadlock_to_any_caller(
         with anyio.fail_after(60):
             runs = await asyncio.gather(
                 *[
-                    # A load to be repeated, not a secret.
-                    one_client(client, random.Random(f"{seed} {number}"), tickets)  # noqa: S311
+                    one_client(client, random.Random(f"{seed} {number}"), tickets)  # noqa: S311 - a load to be repeated, not a secret
                     for number, client in enumerate(desks)
                 ]
             )
