@@ -17,6 +17,7 @@ from hephaestus_tickets.app import SETTINGS
 from hephaestus_tickets.cli.database import backup, init_db
 from hephaestus_tickets.cli.demo import demo
 from hephaestus_tickets.cli.doctor import doctor
+from hephaestus_tickets.cli.exchange import export_command, import_command
 from hephaestus_tickets.cli.stdio import serve_stdio
 from hephaestus_tickets.domain.errors import SetupError, TicketError
 from hephaestus_tickets.domain.text import one_line
@@ -37,6 +38,8 @@ app = typer.Typer(
 )
 app.command(short_help="Watch two agents work on tickets.")(demo)
 app.command("init-db", short_help="Create the tables or upgrade them.")(init_db)
+app.command("import", short_help="Import a tracker into a workflow.")(import_command)
+app.command("export", short_help="Write a workflow as JSONL.")(export_command)
 app.command(short_help="Write the whole database to one file.")(backup)
 app.command(short_help="Say what is wrong and how to mend it.")(doctor)
 

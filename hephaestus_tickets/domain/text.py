@@ -46,16 +46,18 @@ def json_size(value: object) -> int:
 
 def prefix_within(text: str, budget: int) -> str:
     """The longest prefix whose JSON form takes at most `budget` bytes, quotes not counted."""
-    if json_size(text) - 2 <= budget:
-        return text
-    low, high = 0, min(len(text), budget)
+    # No character takes less than a byte: what lies beyond need not be measured.
+    head = text[:budget]
+    if json_size(head) - 2 <= budget:
+        return head
+    low, high = 0, len(head)
     while low < high:
         middle = (low + high + 1) // 2
-        if json_size(text[:middle]) - 2 <= budget:
+        if json_size(head[:middle]) - 2 <= budget:
             low = middle
         else:
             high = middle - 1
-    return text[:low]
+    return head[:low]
 
 
 def comma_list(words: Iterable[str], limit: int = 30, comma: str = ", ") -> str:

@@ -64,12 +64,7 @@ class OwnImport:
     async def _prepare(self, work: UnitOfWork, header: Header) -> tuple[Workflow, bool]:
         """The workflow with the export's board, held until the end."""
         workflow_id = self.workflow_id or header.workflow_id
-        await work.session.execute(boards.board_for_change(workflow_id, None))
-        if (await work.session.scalars(exchange.has_tickets(workflow_id))).one():
-            raise SetupError(
-                f"The workflow '{workflow_id}' has tickets already, and an export of our own is "
-                "only imported into a new or an empty one: name another with --workflow."
-            )
+        await _refuse_unless_empty(work, workflow_id)
         board = header.board
         configured = await BoardService(work).configure_board(
             workflow_id=workflow_id,
@@ -81,11 +76,21 @@ class OwnImport:
             settings=board.settings,
             workflow_status=header.workflow_status,
         )
+        # Another import may have filled it while configure_board waited for its board.
+        await _refuse_unless_empty(work, workflow_id)
         row, _ = (await work.session.execute(boards.board_for_change(workflow_id, None))).one()
         row.name = header.workflow_name
         workflow = await workflow_for_read(work, workflow_id)
         await hold_workflow(work, workflow)
         return workflow, configured.created
+
+
+async def _refuse_unless_empty(work: UnitOfWork, workflow_id: str) -> None:
+    if (await work.session.scalars(exchange.has_tickets(workflow_id))).one():
+        raise SetupError(
+            f"The workflow '{workflow_id}' has tickets already, and an export of our own is "
+            "only imported into a new or an empty one: name another with --workflow."
+        )
 
 
 def parsed_header(line: Line) -> Header:

@@ -31,6 +31,10 @@ TABLES = (
 Fields = dict[str, Any]
 
 
+def silent(_phase: str, _done: int, _total: int) -> None:
+    """Nobody watches."""
+
+
 def issue(identity: str, **what_matters: object) -> Fields:
     return {
         "id": identity,
@@ -74,12 +78,12 @@ async def import_beads(
 
 
 async def import_own(calls: Calls, path: Path, workflow: str = "") -> Report:
-    return await OwnImport(calls.units, IMPORTER, workflow, lambda *_: None).run(path)
+    return await OwnImport(calls.units, IMPORTER, workflow, silent).run(path)
 
 
 async def exported(calls: Calls, workflow: str) -> bytes:
     lines: list[bytes] = []
-    run = export_workflow(workflow, lines.append, lambda *_: None)
+    run = export_workflow(workflow, lines.append, silent)
     await calls.units.run(IMPORTER, run)
     return b"".join(lines)
 

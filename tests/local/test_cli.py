@@ -22,7 +22,9 @@ from hephaestus_tickets.local.binaries import find_binaries
 from hephaestus_tickets.local.home import Home, throwaway_home
 from hephaestus_tickets.local.locks import holders
 
-COMMANDS = re.findall(r"^  ([a-z-]+)  ", CliRunner().invoke(cli.app, ["--help"]).stdout, re.M)
+COMMANDS = re.findall(
+    r"^  ([a-z][a-z-]+)  ", CliRunner().invoke(cli.app, ["--help"]).stdout, re.MULTILINE
+)
 Said = tuple[int, str, str]
 
 
@@ -58,7 +60,8 @@ def say(capsys: pytest.CaptureFixture[str], *arguments: str) -> Said:
     finally:
         sys.argv = before
         signal.signal(signal.SIGTERM, handler)
-    return status, *capsys.readouterr()
+    out, err = capsys.readouterr()
+    return status, out, err
 
 
 def run(home: Path, *arguments: str, **settings: str) -> Said:

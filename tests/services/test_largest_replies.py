@@ -73,17 +73,25 @@ async def largest_ticket(desk: Desk, sql: Sql) -> str:
     await desk.update_ticket(ticket_id=ticket, updates={"links": links})
     children = many_tickets(sql, desk.caller.default_workflow, 60, parent=ticket)
     block(sql, desk.caller.default_workflow, ticket, children)
-    for number in range(60):
-        await desk.add_comment(
-            ticket_id=ticket,
-            comment_text=TEXT,
-            mentions=[FOUR_BYTES * 100] * 20,
-            attachments=[FOUR_BYTES * 300] * 20,
+    comment = {
+        "comment_text": TEXT,
+        "mentions": [FOUR_BYTES * 100] * 20,
+        "attachments": [FOUR_BYTES * 300] * 20,
+    }
+    await desk.add_comment(ticket_id=ticket, **comment)
+    sql.run(
+        """
+        INSERT INTO ticket_comments
+            (ticket_id, agent_id, comment_text, comment_type, mentions, attachments)
+        SELECT ticket_id, agent_id, comment_text, comment_type, mentions, attachments
+        FROM ticket_comments, generate_series(1, 59) WHERE ticket_id = :ticket
+        """,
+        ticket=number_of(ticket),
+    )
+    for number in range(12):
+        await desk.link_commit(
+            ticket_id=ticket, commit_sha=f"{number:07x}", commit_message=FOUR_BYTES * 10_000
         )
-        if number % 5 == 0:
-            await desk.link_commit(
-                ticket_id=ticket, commit_sha=f"{number:07x}", commit_message=FOUR_BYTES * 10_000
-            )
     return ticket
 
 
