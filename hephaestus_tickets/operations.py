@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from hephaestus_tickets.domain.errors import Invalid
+from hephaestus_tickets.domain.errors import Invalid, NotFound
 from hephaestus_tickets.domain.text import comma_list, quotable
 from hephaestus_tickets.schemas.lean import lean_schema
 from hephaestus_tickets.schemas.replies import Reply
@@ -25,6 +25,18 @@ Kind = Literal["read", "write", "wait"]
 Service: TypeAlias = type[TicketService | TicketHistoryService | BoardService]
 # A bound service method: its keyword arguments are described by its own signature.
 Method = Callable[..., Awaitable[Reply]]
+
+
+class UnknownTool(NotFound):
+    def __init__(self, name: str, shown: Collection[str]) -> None:
+        self.name = name
+        hidden = next((each for each in OPERATIONS if each.name == name), None)
+        way = (
+            f"It belongs to the toolset '{hidden.toolset}': set TOOLSETS to show it."
+            if hidden
+            else f"Use one of: {comma_list(shown)}."
+        )
+        super().__init__(f"This session has no tool '{quotable(name)}'. {way}")
 
 
 class UnknownArgument(Invalid):

@@ -71,7 +71,7 @@ class BeadsImport:
         found: dict[str, Mapped] = {}
         self.watch.lap("open")
         for line in source.lines():
-            self.watch.lap("parse")
+            self.watch.lap("read")
             report.lines += 1
             mapped = map_line(line, now)
             if mapped.record is None:

@@ -42,11 +42,13 @@ SHORT = 200
 UNSHOWN = frozenset({"ticket_id", "xid", "files_list"})
 
 
-def surroundings(ticket: int, *, related: int, related_from: int, recent: int) -> Row:
+def surroundings(
+    ticket: int, *, related: int, related_from: int, recent: int, characters: int
+) -> Row:
     """One row: everything about a ticket beside itself, each list as JSON.
 
     Lists hold at most `related` tickets from the `related_from`-th on, or the `recent` latest
-    entries, and one more, which tells that there are more.
+    entries, and one more, which tells that there are more; and so do texts, by `characters`.
     """
     tickets = {
         "blocked_by": _blocked_by(ticket),
@@ -59,8 +61,8 @@ def surroundings(ticket: int, *, related: int, related_from: int, recent: int) -
             _as_json(statement.offset(related_from).limit(related + 1)).label(name)
             for name, statement in tickets.items()
         ],
-        _as_json(_latest_comments(ticket, recent)).label("comments"),
-        _as_json(_latest_commits(ticket, recent)).label("commits"),
+        _as_json(_latest_comments(ticket, recent, characters)).label("comments"),
+        _as_json(_latest_commits(ticket, recent, characters)).label("commits"),
         _as_json(_latest_changes(ticket, recent)).label("history"),
     )
 
@@ -122,18 +124,33 @@ def _links(ticket: int) -> Row:
     return select(both).order_by(both.c.direction.desc(), both.c.id, both.c.kind)
 
 
-def _latest_comments(ticket: int, recent: int) -> Row:
+def _latest_comments(ticket: int, recent: int, characters: int) -> Row:
     return (
-        select(*CommentRow.__table__.columns)
+        select(
+            CommentRow.id,
+            CommentRow.agent_id,
+            CommentRow.comment_type,
+            func.left(CommentRow.comment_text, characters + 1).label("comment_text"),
+            CommentRow.mentions,
+            CommentRow.attachments,
+            CommentRow.created_at,
+        )
         .where(CommentRow.ticket_id == ticket)
         .order_by(CommentRow.created_at.desc(), CommentRow.id.desc())
         .limit(recent + 1)
     )
 
 
-def _latest_commits(ticket: int, recent: int) -> Row:
+def _latest_commits(ticket: int, recent: int, characters: int) -> Row:
     return (
-        select(*CommitRow.__table__.columns)
+        select(
+            CommitRow.id,
+            CommitRow.agent_id,
+            CommitRow.commit_sha,
+            func.left(CommitRow.message, characters + 1).label("message"),
+            CommitRow.verified,
+            CommitRow.linked_at,
+        )
         .where(CommitRow.ticket_id == ticket)
         .order_by(CommitRow.linked_at.desc(), CommitRow.id.desc())
         .limit(recent + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
@@ -52,6 +52,11 @@ class OperationTool(Tool):
             reply = await self._calls.run(self._operation, arguments, self._caller)
         except TicketError as refusal:
             raise ToolError(f"{refusal.code}: {refusal}") from refusal
+        except Exception as fault:  # the edge: of a fault of ours nothing may reach the caller
+            raise UnexpectedToolError(
+                f"internal_error: {self.name} failed inside the tracker. Look with get_ticket or "
+                "get_tickets at what was saved before you try again."
+            ) from fault
         return CallToolResult(
             content=[TextContent(type="text", text=compact(reply))],
             structured_content=reply.model_dump(mode="json"),

@@ -217,7 +217,8 @@ class TicketService:
             ticket.id,
             related=ticket_views.RELATED,
             related_from=related_from or 0,
-            recent=ticket_views.RECENT,
+            recent=ticket_views.RECENT if related_from is None else 0,
+            characters=ticket_views.COMMENT_BYTES,
         )
         around = dict((await self._work.session.execute(statement)).mappings().one())
         if related_from is not None:

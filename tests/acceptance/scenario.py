@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mcp import Client
+import pytest
+from mcp import Client, MCPError
 
 from tests.acceptance.clients import done, prompt, refused, refused_resource, resource
 
@@ -102,7 +103,13 @@ async def _read_resources(client: Client, login: str) -> None:
 
 async def be_told_what_is_wrong(client: Client) -> None:
     """Each mistake, with ticket-1 at hand, is answered with what to do instead."""
-    assert await refused(client, "create_issue", title="A ticket") == "Unknown tool: create_issue"
+    assert (await refused(client, "create_issue", title="A ticket")).startswith(
+        "unknown_tool: This session has no tool 'create_issue'. Use one of: create_ticket, "
+    )
+    assert await refused(client, "configure_board", workflow_id="default") == (
+        "unknown_tool: This session has no tool 'configure_board'. "
+        "It belongs to the toolset 'admin': set TOOLSETS to show it."
+    )
     assert await refused(client, "create_ticket", title="A ticket", prio="high") == (
         "unknown_argument: create_ticket does not take prio. Nothing was changed. Its arguments "
         "are: title, description, workflow_id, agent_id, ticket_type, priority, initial_status, "
@@ -137,3 +144,7 @@ async def use_prompts(client: Client) -> None:
     assert "Work on ticket-12." in await prompt(client, "work_on_ticket", ticket_id="ticket-12")
     assert "It hangs." in await prompt(client, "file_bug", report="It hangs.")
     assert "blocked_by_ticket_ids" in await prompt(client, "plan_feature", goal="Log in")
+    with pytest.raises(MCPError, match="Missing required arguments"):
+        await client.get_prompt("file_bug")
+    with pytest.raises(MCPError, match="Unknown prompt: file_a_bug"):
+        await client.get_prompt("file_a_bug")

@@ -36,7 +36,7 @@ from hephaestus_tickets.domain.lifecycle import (
     WipLimitReached,
 )
 from hephaestus_tickets.domain.vocabulary import Category
-from hephaestus_tickets.operations import InvalidArguments, UnknownArgument
+from hephaestus_tickets.operations import InvalidArguments, UnknownArgument, UnknownTool
 from hephaestus_tickets.schemas.arguments import TicketFilters, TicketUpdates, UnknownFilter
 from hephaestus_tickets.services.board_service import BoardTooLarge, InvalidWorkflowId
 from hephaestus_tickets.services.edges import ResolvedCannotBeBlocked
@@ -104,6 +104,7 @@ EXAMPLES: tuple[TicketError, ...] = (
     UnknownFilter(["state"], TicketFilters.model_fields),
     UnknownStatus("closed", _COLUMNS),
     UnknownTicketType("story", ["bug", "feature", "task"]),
+    UnknownTool("create_issue", ["create_ticket", "get_ticket"]),
     VersionConflict("ticket-12", 3, 5, [RecordedChange(field_name="title", agent_id="planner")]),
     WipLimitReached(_REVIEW, 3),
     WorkflowNotActive("default", "paused"),

@@ -26,8 +26,8 @@ TOP = """
     mcp.json server.json compose.yaml Dockerfile
 """
 
-# These catch everything to clean up, and raise it again.
-CATCHES_ALL = {f"{PACKAGE}/local/children.py"}
+# These catch everything to clean up, or to tell a caller nothing of it, and raise again.
+CATCHES_ALL = {f"{PACKAGE}/local/children.py", f"{PACKAGE}/server/tools.py"}
 
 SILENCED = re.compile(
     r"#\s*(?:(?:ruff|flake8):\s*)?(?:noqa(?::\s*[A-Z]+\d+(?:[,\s]+[A-Z]+\d+)*)?"

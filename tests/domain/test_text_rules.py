@@ -150,3 +150,7 @@ def test_words_are_listed_with_commas(count: int, listed: str) -> None:
 
 def test_thirty_words_are_listed_unless_told_otherwise() -> None:
     assert comma_list(["x"] * 31) == ", ".join(["x"] * 30) + " and 1 more"
+
+
+def test_words_with_commas_of_their_own_are_kept_apart_by_another_sign() -> None:
+    assert comma_list(["a, b", "c"], comma="; ") == "a, b; c"

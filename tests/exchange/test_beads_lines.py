@@ -327,7 +327,7 @@ NAMES = sorted(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), JSON), st.booleans())
 def test_no_hostile_issue_raises_and_each_is_a_record_or_a_reason(
     fields: dict[str, Any], has_id: bool
@@ -338,7 +338,7 @@ def test_no_hostile_issue_raises_and_each_is_a_record_or_a_reason(
         assert outcome.record.version == len(outcome.record.history)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=200))
 def test_no_hostile_bytes_raise(block: bytes) -> None:
     outcome = map_line(decoded(1, block), NOW)

@@ -57,7 +57,7 @@ class Lines:
     def end(self) -> Ending:
         """What it said until the end of its input ended it."""
         started = time.monotonic()
-        out, err = self.process.communicate(timeout=20)
+        out, err = self.process.communicate(timeout=60)
         return Ending(self.process.returncode, out, err.decode(), time.monotonic() - started)
 
 

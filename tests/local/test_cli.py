@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from lines import COMMAND, Lines, environment, started
+from commands import Said, is_one_sentence, lead_to, run, say, settings_of
+from lines import COMMAND, Lines, started
 from servers import directory_of
 from sqlalchemy import URL, create_engine, inspect
 from typer.testing import CliRunner
@@ -25,7 +25,6 @@ from hephaestus_tickets.local.locks import holders
 COMMANDS = re.findall(
     r"^  ([a-z][a-z-]+)  ", CliRunner().invoke(cli.app, ["--help"]).stdout, re.MULTILINE
 )
-Said = tuple[int, str, str]
 
 
 @pytest.fixture(scope="module")
@@ -36,48 +35,18 @@ def home() -> Iterator[Home]:
 
 
 @pytest.fixture
+def own_home(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """HEPHAESTUS_HOME leads to the home of this file."""
+    monkeypatch.delenv("DB_HOST", raising=False)
+    monkeypatch.setenv("HEPHAESTUS_HOME", str(home.root))
+    return home
+
+
+@pytest.fixture
 def own_server(database_url: URL, monkeypatch: pytest.MonkeyPatch) -> URL:
     """DB_… lead to a database of the test's own."""
     lead_to(database_url, monkeypatch)
     return database_url
-
-
-def lead_to(url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DB_HOST", str(url.host))
-    monkeypatch.setenv("DB_PORT", str(url.port))
-    monkeypatch.setenv("DB_USER", str(url.username))
-    monkeypatch.setenv("DB_NAME", str(url.database))
-
-
-def say(capsys: pytest.CaptureFixture[str], *arguments: str) -> Said:
-    """Status, stdout and stderr of a command, without the cost of a process."""
-    before, sys.argv = sys.argv, ["hephaestus-tickets", *arguments]
-    handler = signal.getsignal(signal.SIGTERM)
-    try:
-        status = cli.run()
-    except SystemExit as leaving:
-        status = int(leaving.code or 0)
-    finally:
-        sys.argv = before
-        signal.signal(signal.SIGTERM, handler)
-    out, err = capsys.readouterr()
-    return status, out, err
-
-
-def run(home: Path, *arguments: str, **settings: str) -> Said:
-    done = subprocess.run(
-        [*COMMAND, *arguments],
-        env=environment(home, **settings),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
-def is_one_sentence(err: str) -> bool:
-    return err.startswith("hephaestus-tickets: ") and err.count("\n") == 1 and err.endswith(".\n")
 
 
 def test_the_commands_are_those_of_the_readme() -> None:
@@ -184,48 +153,44 @@ def test_several_processes_may_make_one_database_at_once(database_url: URL, home
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     engine.dispose()
-    said = at_once(home, **settings_of(database_url))
+    said = at_once(home, 2, **settings_of(database_url))
     assert sorted(said) == [
-        (0, "Nothing to do.\n", ""),
         (0, "Nothing to do.\n", ""),
         (0, "The schema was brought up to date.\n", ""),
     ]
 
 
-def settings_of(url: URL) -> dict[str, str]:
-    return {
-        "DB_HOST": str(url.host),
-        "DB_PORT": str(url.port),
-        "DB_USER": str(url.username),
-        "DB_NAME": str(url.database),
-    }
-
-
 def test_several_processes_may_make_one_home_at_once() -> None:
     with throwaway_home() as empty:
-        said = at_once(empty)
+        said = at_once(empty, 3)
         assert holders(empty.postgres_lock) == []
     assert (0, "The schema was brought up to date.\n", "") in said
     for status, out, err in said:
         assert (status, err) == (0, "") or (out == "" and is_one_sentence(err))
 
 
-def at_once(home: Home, **settings: str) -> list[Said]:
+def at_once(home: Home, count: int, **settings: str) -> list[Said]:
     with ExitStack() as stack:
         running = [
             stack.enter_context(started(home.root, *COMMAND, "init-db", **settings))
-            for _ in range(3)
+            for _ in range(count)
         ]
         endings = [process.end() for process in running]
     return [(ending.status, ending.out.decode(), ending.err) for ending in endings]
 
 
-def test_doctor_says_that_all_is_well(home: Home) -> None:
-    assert run(home.root, "init-db")[0] == 0
-    status, out, err = run(home.root, "doctor")
+def test_the_embedded_database_is_made_checked_and_saved_and_nothing_is_left_running(
+    own_home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert say(capsys, "init-db") == (0, "The schema was brought up to date.\n", "")
+    assert say(capsys, "init-db") == (0, "Nothing to do.\n", "")
+    status, out, err = say(capsys, "doctor")
     assert (status, err) == (0, "")
     assert out.endswith("\nAll is well.\n")
     assert "FAIL" not in out
+    status, _, err = say(capsys, "backup", str(tmp_path / "tickets.dump"))
+    assert (status, err) == (0, "")
+    assert holders(own_home.postgres_lock) == []
 
 
 def test_doctor_looks_at_the_server_that_is_named(
@@ -302,14 +267,6 @@ def test_a_backup_that_cannot_be_written_is_said_in_one_sentence(
     status, out, err = say(capsys, "backup", str(tmp_path / place))
     assert (status, out) == (1, "")
     assert is_one_sentence(err)
-
-
-def test_a_backup_of_the_embedded_database_leaves_nothing_running(
-    home: Home, tmp_path: Path
-) -> None:
-    status, _, err = run(home.root, "backup", str(tmp_path / "tickets.dump"))
-    assert (status, err) == (0, "")
-    assert holders(home.postgres_lock) == []
 
 
 def test_the_demo_tells_a_story_and_leaves_nothing_behind() -> None:

@@ -1,11 +1,13 @@
-"""One database for the whole folder, a workflow of its own for each test."""
+"""One database, one pool and one event loop for the folder; for each test a workflow."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from sqlalchemy import URL, create_engine
 
 from hephaestus_tickets.app import open_calls
@@ -13,6 +15,15 @@ from hephaestus_tickets.domain.caller import Caller
 from hephaestus_tickets.server.calls import Calls
 from tests.factories import Desk
 from tests.services.actors import Sql
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Connecting anew for each test would take longer than most of them."""
+    for item in items:
+        if HERE in item.path.parents and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
 @pytest.fixture(scope="session")
@@ -26,13 +37,13 @@ def shared_url(template_url: URL) -> URL:
     return template_url.set(database=name)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def calls(shared_url: URL) -> AsyncGenerator[Calls]:
     async with open_calls(shared_url) as opened:
         yield opened
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def desk(calls: Calls) -> Desk:
     """The catalogue at hand, in a new workflow with the default board."""
     caller = Caller(agent_id="tester", default_workflow=f"w-{uuid.uuid4().hex}")

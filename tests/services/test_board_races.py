@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 import pytest
+import pytest_asyncio
 from sqlalchemy import URL
 
 from hephaestus_tickets.domain.board import ColumnInUse, UnknownStatus
@@ -20,7 +21,7 @@ NARROW: Json = [TODO, DOING, DONE]
 WIDE: Json = [TODO, DOING, SIDE, DONE]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def pair(shared_url: URL, desk: Desk) -> AsyncGenerator[list[Desk]]:
     """Two clients with connections of their own."""
     async with open_desks(shared_url, desk, 2) as desks:
