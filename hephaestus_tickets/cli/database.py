@@ -36,6 +36,8 @@ def backup(
     """
     if output.exists() and not force:
         raise SetupError(f"{output} exists already: name another file, or add --force.")
+    if output.exists() and not output.is_file():
+        raise SetupError(f"{output} is not a regular file: name one.")
     if not output.parent.is_dir():
         raise SetupError(f"The directory {output.parent} does not exist: create it first.")
     partial = output.with_name(f".{output.name}.{os.getpid()}.partial")

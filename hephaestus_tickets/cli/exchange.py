@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -40,10 +40,22 @@ _ENDINGS = (".gz", ".jsonl", ".json")
 _BEADS_DIRECTORY = ".beads"
 
 
+ExportFile = Annotated[
+    Path, typer.Argument(help="A JSONL export, plain or gzip.", show_default=False)
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="The file to write, gzip if its name ends in .gz. Without it, standard output.",
+        show_default=False,
+    ),
+]
+
+
 def import_command(
-    file: Annotated[
-        Path, typer.Argument(help="A JSONL export, plain or gzip.", show_default=False)
-    ],
+    file: ExportFile,
     source_format: Annotated[
         Format | None,
         typer.Option(
@@ -106,15 +118,7 @@ def export_command(
         str,
         typer.Option(help="The workflow to export; else WORKFLOW_ID's.", show_default=False),
     ] = "",
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="The file to write, gzip if its name ends in .gz. Without it, standard output.",
-            show_default=False,
-        ),
-    ] = None,
+    output: Output = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Write a workflow as JSONL: a line with its board, then one line per ticket.
@@ -124,10 +128,10 @@ def export_command(
     their order; texts that agents wrote are kept to the letter, ticket ids in them too. Claims
     are left out.
     """
-    if output is not None and output.exists() and not force:
+    if output is not None and output.is_file() and not force:
         raise SetupError(f"{output} exists already: name another file, or add --force.")
     wanted = workflow or SessionSettings().workflow_id
-    target = nullcontext(sys.stdout.buffer) if output is None else _written(output)
+    target = nullcontext(sys.stdout.buffer) if output is None else _opened(output)
     try:
         with database_url() as url, target as file, _progress() as watcher:
             count = anyio.run(_export, url, wanted, file, watcher)
@@ -141,13 +145,20 @@ def export_command(
             f"Cannot write {output or 'standard output'}: {error.strerror}."
         ) from error
     if output is not None:
-        typer.echo(f"Wrote {count:,} tickets of '{wanted}' to {output}.")
+        typer.echo(f"Wrote {count:,} tickets of '{wanted}' to {output}.", err=True)
 
 
 async def _export(url: URL, workflow_id: str, file: BinaryIO, watcher: Watcher) -> int:
     caller = Caller(agent_id=SessionSettings().agent_id or "export")
     async with open_calls(url) as calls:
         return await calls.units.run(caller, export_workflow(workflow_id, file.write, watcher))
+
+
+def _opened(output: Path) -> AbstractContextManager[BinaryIO]:
+    if output.exists() and not output.is_file():
+        # A device, a pipe: written as it stands, never put away for a file.
+        return output.open("wb")
+    return _written(output)
 
 
 @contextmanager

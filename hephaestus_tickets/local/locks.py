@@ -17,15 +17,18 @@ from hephaestus_tickets.domain.errors import SetupError
 from hephaestus_tickets.local.home import Home
 
 _PAUSE_S = 0.01
-_RESTART_S = 1.5  # a client that restarts its server starts the next before the last has ended
+RESTART_S = 1.5  # a client that restarts its server starts the next before the last has ended
 _DYING_S = 1.0  # PostgreSQL that lost its server is told to quit; a busy backend may not listen
 _KILLED_S = 5.0
 
 
 @contextmanager
-def only_server(home: Home) -> Generator[None]:
-    """Holds the home against every other server. Raises SetupError naming who has it."""
-    lock = _lock_within(home.server_lock, _RESTART_S)
+def only_server(home: Home, patience: float) -> Generator[None]:
+    """Holds the home against every other server; waits for it so many seconds.
+
+    Raises SetupError naming who has it.
+    """
+    lock = _lock_within(home.server_lock, patience)
     if lock is None:
         raise SetupError(
             f"{home.root} is in use by {_described(home.server_lock)}; "

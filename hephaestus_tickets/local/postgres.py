@@ -31,7 +31,7 @@ from hephaestus_tickets.local.cluster import (
 )
 from hephaestus_tickets.local.disk import explained
 from hephaestus_tickets.local.home import Home
-from hephaestus_tickets.local.locks import leave_none, lock_for_children, only_server
+from hephaestus_tickets.local.locks import RESTART_S, leave_none, lock_for_children, only_server
 
 _START_S = 60.0  # recovery after a crash may have much to replay
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.005, 0.1
@@ -50,16 +50,20 @@ class PostgresSocket:
 
 @contextmanager
 def embedded_postgres(
-    home: Home, *, binaries: Binaries | None = None, keeper: bool = sys.platform != "linux"
+    home: Home,
+    *,
+    binaries: Binaries | None = None,
+    keeper: bool = sys.platform != "linux",
+    patience: float = RESTART_S,
 ) -> Generator[PostgresSocket]:
     """Runs PostgreSQL on the home while the block lasts; from the main thread only.
 
-    Raises SetupError where the home is in use or cannot serve. `keeper` watches over
-    PostgreSQL where the kernel has no death signal.
+    Raises SetupError where the home is in use for `patience` seconds or cannot serve. `keeper`
+    watches over PostgreSQL where the kernel has no death signal.
     """
     with ExitStack() as stack:
         with explained(home.root):
-            stack.enter_context(only_server(home))
+            stack.enter_context(only_server(home, patience))
             log = stack.enter_context(open_log(home.log))
             usable = binaries_for(home, binaries or find_binaries(data_major(home)))
             check_major(home, usable)

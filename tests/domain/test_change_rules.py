@@ -54,6 +54,11 @@ def test_an_unknown_field_is_answered_with_the_valid_ones() -> None:
     )
 
 
+def test_an_unknown_field_is_quoted_short_and_on_one_line() -> None:
+    refusal = UnknownField(["bad\nname", "x" * 100], VALID)
+    assert f"does not know bad name, {'x' * 59}…. Nothing" in str(refusal)
+
+
 def test_up_to_forty_valid_fields_are_named() -> None:
     valid = [f"field_{number}" for number in range(1, 42)]
     assert str(UnknownField(["colour"], valid)).endswith("field_39, field_40 and 1 more.")

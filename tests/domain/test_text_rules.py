@@ -11,6 +11,7 @@ from hephaestus_tickets.domain.text import (
     normalise,
     one_line,
     prefix_within,
+    quotable,
     unstorable,
 )
 
@@ -92,6 +93,20 @@ def test_a_clipped_text_ends_in_an_ellipsis(text: str, limit: int, clipped: str)
 )
 def test_text_comes_on_one_line(text: str, line: str) -> None:
     assert one_line(text, 8) == line
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        pytest.param("plain", "plain", id="as-it-is"),
+        pytest.param("two\nlines", "two lines", id="on-one-line"),
+        pytest.param("a\ud800b", "a?b", id="a-lone-surrogate-is-replaced"),
+        pytest.param("x" * 60, "x" * 60, id="sixty-characters-fit"),
+        pytest.param("x" * 61, "x" * 59 + "…", id="then-it-is-clipped"),
+    ],
+)
+def test_what_a_caller_sent_is_fit_to_be_quoted(text: str, quoted: str) -> None:
+    assert quotable(text) == quoted
 
 
 @pytest.mark.parametrize(

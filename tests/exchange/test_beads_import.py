@@ -10,6 +10,7 @@ from hephaestus_tickets.domain.lifecycle import TicketBlocked
 from hephaestus_tickets.server.calls import Calls
 from hephaestus_tickets.services.lookup import WorkflowNotActive
 from tests.exchange.trackers import (
+    broken_rules,
     closed,
     contents,
     import_beads,
@@ -20,7 +21,6 @@ from tests.exchange.trackers import (
 )
 from tests.factories import Desk, Json
 from tests.services.actors import Sql
-from tests.services.invariants import violations
 
 
 async def tracker(desk: Desk, ref: str) -> Json:
@@ -87,7 +87,7 @@ async def test_a_blocked_issue_under_way_keeps_its_column(
     await import_beads(calls, written(tmp_path / "t.jsonl", issue("x-1"), under_way))
     found = (await tracker(desk, "x-2"))["ticket"]
     assert (found["status"], found["is_blocked"]) == ("in_progress", True)
-    assert violations(sql) == []
+    assert broken_rules(sql) == []
 
 
 async def test_importing_again_changes_nothing(calls: Calls, sql: Sql, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ async def test_a_new_issue_may_block_one_that_is_there_and_its_history_says_so(
         ("field_changed", "parent_ticket_id"),
     ]
     assert (found["ticket"]["version"], found["history"][-1]["agent_id"]) == (2, "importer")
-    assert violations(sql) == []
+    assert broken_rules(sql) == []
 
 
 async def test_a_broken_line_is_reported_with_its_number_and_loses_nothing_else(
@@ -164,7 +164,7 @@ async def test_edges_that_cannot_stand_are_dropped_and_counted(
         "blocker that is neither in the file nor in the workflow": 1,
         "link that is neither in the file nor in the workflow": 1,
     }
-    assert violations(sql) == []
+    assert broken_rules(sql) == []
 
 
 async def test_of_two_lines_with_one_id_the_newer_stands(
@@ -215,7 +215,7 @@ async def test_another_board_is_fitted_not_changed_but_for_new_types(
     rows = sql.rows("SELECT status, ticket_type FROM tickets ORDER BY external_ref")
     assert rows == [("busy", "task"), ("shipped", "task"), ("busy", "task")]
     assert report.new_types == ["task"]
-    assert violations(sql) == []
+    assert broken_rules(sql) == []
 
 
 async def test_types_past_what_a_board_holds_become_the_default(

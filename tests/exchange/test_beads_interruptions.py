@@ -8,10 +8,9 @@ import pytest
 from hephaestus_tickets.domain.caller import Caller
 from hephaestus_tickets.exchange.beads_import import BeadsImport, Progress
 from hephaestus_tickets.server.calls import Calls
-from tests.exchange.trackers import import_beads, issue, needs, written
+from tests.exchange.trackers import broken_rules, import_beads, issue, needs, written
 from tests.factories import Desk
 from tests.services.actors import Sql, outcome_of
-from tests.services.invariants import violations
 
 
 class Killed(Exception):
@@ -59,7 +58,7 @@ async def test_a_killed_import_completes_when_it_is_run_again(
         expected = sql.rows(statement, workflow="whole")
         assert len(expected) > 6
         assert sql.rows(statement, workflow="killed") == expected
-    assert violations(sql) == []
+    assert broken_rules(sql) == []
 
 
 async def test_agents_may_work_on_tickets_while_they_arrive(
@@ -92,7 +91,7 @@ async def test_agents_may_work_on_tickets_while_they_arrive(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(work)
             tasks.start_soon(bring)
-    assert violations(sql) == []
+    assert broken_rules(sql) == []
 
 
 async def test_two_imports_of_one_file_at_once_make_each_ticket_once(
@@ -113,4 +112,4 @@ async def test_two_imports_of_one_file_at_once_make_each_ticket_once(
             tasks.start_soon(run)
     assert sum(created) == 60
     assert sql.one("SELECT count(*) FROM ticket_blockers") == 59
-    assert violations(sql) == []
+    assert broken_rules(sql) == []

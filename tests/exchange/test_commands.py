@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -85,6 +87,20 @@ def test_an_existing_file_is_overwritten_only_by_force(tmp_path: Path) -> None:
     assert output.read_text() == "mine"
     export_command("default", output, force=True)
     assert json.loads(output.read_text())["ticket_count"] == 0
+
+
+def test_a_device_is_written_to_and_stays_a_device(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as reader:
+        read = reader.submit(pipe.read_bytes)
+        export_command("default", pipe, force=True)
+        assert json.loads(read.result(10))["workflow_id"] == "default"
+    assert pipe.is_fifo()
+    with pytest.raises(SetupError, match=r"Cannot write /dev/full: No space left on device\."):
+        export_command("default", Path("/dev/full"))
 
 
 def test_a_refused_export_leaves_no_file(tmp_path: Path) -> None:

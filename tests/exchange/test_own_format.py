@@ -14,10 +14,9 @@ from hephaestus_tickets.domain.caller import Caller
 from hephaestus_tickets.domain.errors import SetupError
 from hephaestus_tickets.exchange.exporting import BATCH, export_workflow
 from hephaestus_tickets.server.calls import Calls
-from tests.exchange.trackers import contents, exported, import_own, silent
+from tests.exchange.trackers import broken_rules, contents, exported, import_own, silent
 from tests.factories import Desk
 from tests.services.actors import Sql
-from tests.services.invariants import violations
 
 
 @pytest.fixture
@@ -93,7 +92,7 @@ async def test_export_import_export_compares_equal_in_an_empty_home(
     assert report.tickets == 4
     assert await exported(elsewhere, "default") == first
     with Sql.on(other_url) as sql:
-        assert violations(sql) == []
+        assert broken_rules(sql) == []
 
 
 async def test_an_export_holds_all_there_is(

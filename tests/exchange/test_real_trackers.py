@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from hephaestus_tickets.server.calls import Calls
-from tests.exchange.trackers import contents, exported, import_beads, import_own
+from tests.exchange.trackers import broken_rules, contents, exported, import_beads, import_own
 from tests.services.actors import Sql
-from tests.services.invariants import violations
 
 TRACKERS = Path(__file__).parents[3] / "shared" / "data" / "dev" / "beads"
 FILES = sorted(TRACKERS.glob("*.jsonl.gz"))
@@ -20,7 +19,7 @@ async def test_a_real_tracker_comes_in_whole_and_only_once(
     first = await import_beads(calls, path)
     refused = sum(tally.count for tally in first.notes["refused"].values())
     assert first.tickets == sql.one("SELECT count(*) FROM tickets") == first.lines - refused
-    assert violations(sql) == []
+    assert broken_rules(sql) == []
     before = contents(sql)
     second = await import_beads(calls, path)
     assert (second.tickets, second.already_there) == (0, first.tickets)
@@ -30,4 +29,4 @@ async def test_a_real_tracker_comes_in_whole_and_only_once(
     copy.write_bytes(await exported(calls, "imported"))
     await import_own(calls, copy, "copy")
     assert (await exported(calls, "copy")).splitlines()[1:] == copy.read_bytes().splitlines()[1:]
-    assert violations(sql) == []
+    assert broken_rules(sql) == []

@@ -13,6 +13,7 @@ from hephaestus_tickets.exchange.own_import import OwnImport
 from hephaestus_tickets.exchange.report import Report, Verdict
 from hephaestus_tickets.server.calls import Calls
 from tests.services.actors import Sql
+from tests.services.invariants import violations
 
 IMPORTER = Caller(agent_id="importer")
 TABLES = (
@@ -98,3 +99,9 @@ def contents(sql: Sql) -> dict[str, list[tuple[Any, ...]]]:
         table: sql.rows(f"SELECT to_jsonb(t) - 'last_seen_at' FROM {table} t ORDER BY t::text")
         for table in TABLES
     }
+
+
+def broken_rules(sql: Sql) -> list[str]:
+    """What does not hold that must, in any workflow of the database."""
+    workflows = [name for (name,) in sql.rows("SELECT workflow_id FROM workflows")]
+    return [broken for name in workflows for broken in violations(sql, name)]

@@ -15,6 +15,7 @@ import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import pytest
 from lines import Lines, call_of, opening, request, started
 from mcp import Client
@@ -72,6 +73,16 @@ def test_what_was_asked_before_the_end_of_input_is_answered(served_home: Home) -
     assert sorted(answers) == list(range(1, 43))
     made = {answers[n]["structuredContent"]["ticket_id"] for n in range(3, 43)}
     assert len(made) == 40
+
+
+async def test_the_end_of_input_waits_for_nothing_that_is_cancelled_or_endless() -> None:
+    unanswered = Unanswered()
+    unanswered.read(request(1, "tools/call", {"name": "get_ticket"}).decode())
+    unanswered.read(request(2, "subscriptions/listen", {}).decode())
+    cancelled = {"method": "notifications/cancelled", "params": {"requestId": 1}}
+    unanswered.read(json.dumps({"jsonrpc": "2.0", **cancelled}))
+    with anyio.fail_after(1):
+        await unanswered.none_left()
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT], ids=lambda sign: sign.name)

@@ -1,66 +1,70 @@
-"""What must hold in every database at every moment, asked in SQL."""
+"""What must hold in every workflow at every moment, asked in SQL."""
 
 from __future__ import annotations
 
 from tests.services.actors import Sql
 
-# Each statement finds what breaks the rule that names it.
+MINE = """
+    WITH RECURSIVE mine AS (SELECT * FROM tickets WHERE workflow_id = :workflow_id),
+    edges AS (SELECT * FROM ticket_blockers WHERE workflow_id = :workflow_id)
+"""
+# Each statement, which goes on from the one above, finds what breaks the rule that names it.
 RULES: dict[str, str] = {
     "open_blockers counts the unresolved blockers of an unresolved ticket": """
-        SELECT t.id FROM tickets t
-        LEFT JOIN ticket_blockers e ON e.blocked_id = t.id
+        SELECT t.id FROM mine t
+        LEFT JOIN edges e ON e.blocked_id = t.id
         LEFT JOIN tickets b ON b.id = e.blocker_id AND NOT b.is_resolved
         WHERE NOT t.is_resolved
         GROUP BY t.id, t.open_blockers HAVING count(b.id) <> t.open_blockers
     """,
     "a resolved ticket has no open blockers": """
-        SELECT id FROM tickets WHERE is_resolved AND open_blockers <> 0
+        SELECT id FROM mine WHERE is_resolved AND open_blockers <> 0
     """,
     "resolved_at and completed_at stand exactly while a ticket is resolved": """
-        SELECT id FROM tickets
+        SELECT id FROM mine
         WHERE is_resolved <> (resolved_at IS NOT NULL)
            OR is_resolved <> (completed_at IS NOT NULL)
     """,
     "no ticket waits for itself": """
-        WITH RECURSIVE waits AS (
-            SELECT blocked_id AS ticket, blocker_id AS waits_for FROM ticket_blockers
+        , waits AS (
+            SELECT blocked_id AS ticket, blocker_id AS waits_for FROM edges
             UNION
             SELECT waits.ticket, e.blocker_id
-            FROM waits JOIN ticket_blockers e ON e.blocked_id = waits.waits_for
+            FROM waits JOIN edges e ON e.blocked_id = waits.waits_for
         )
         SELECT ticket FROM waits WHERE ticket = waits_for
     """,
     "no ticket is its own ancestor": """
-        WITH RECURSIVE above AS (
-            SELECT id AS ticket, parent_ticket_id AS upper FROM tickets
+        , above AS (
+            SELECT id AS ticket, parent_ticket_id AS upper FROM mine
             WHERE parent_ticket_id IS NOT NULL
             UNION
             SELECT above.ticket, t.parent_ticket_id
-            FROM above JOIN tickets t ON t.id = above.upper
+            FROM above JOIN mine t ON t.id = above.upper
             WHERE t.parent_ticket_id IS NOT NULL
         )
         SELECT ticket FROM above WHERE ticket = upper
     """,
-    "a version is one more than the changes after the creation": """
-        SELECT t.id FROM tickets t
+    "a version is the number of changes that made one, the creation among them": """
+        SELECT t.id FROM mine t
         LEFT JOIN ticket_history h ON h.ticket_id = t.id
         GROUP BY t.id, t.version
         HAVING count(DISTINCT h.metadata ->> 'version') <> t.version
             OR max((h.metadata ->> 'version')::bigint) <> t.version
     """,
     "the history of a status has no gap and ends where the ticket stands": """
-        WITH moves AS (
+        , moves AS (
             SELECT ticket_id, id, old_value, new_value,
                    lag(new_value) OVER (PARTITION BY ticket_id ORDER BY id) AS before,
                    lead(id) OVER (PARTITION BY ticket_id ORDER BY id) IS NULL AS is_last
             FROM ticket_history
             WHERE field_name = 'status' AND change_type NOT LIKE 'external.%'
         )
-        SELECT t.id FROM moves JOIN tickets t ON t.id = moves.ticket_id
+        SELECT t.id FROM moves JOIN mine t ON t.id = moves.ticket_id
         WHERE before <> old_value OR (is_last AND new_value <> to_jsonb(t.status))
     """,
     "a status is a column of the board, in the category that is_resolved says": """
-        SELECT t.id FROM tickets t
+        SELECT t.id FROM mine t
         LEFT JOIN LATERAL (
             SELECT c ->> 'category' AS category
             FROM board_configs b, jsonb_array_elements(b.columns) c
@@ -68,24 +72,22 @@ RULES: dict[str, str] = {
         ) board ON true
         WHERE category IS NULL OR (category = 'done') <> t.is_resolved
     """,
-    "an edge stays within one workflow": """
-        SELECT e.blocked_id FROM ticket_blockers e
-        JOIN tickets a ON a.id = e.blocked_id JOIN tickets b ON b.id = e.blocker_id
-        WHERE a.workflow_id <> b.workflow_id OR a.workflow_id <> e.workflow_id
-    """,
-    "a ticket is written in the history once as created": """
-        SELECT t.id FROM tickets t
+    "a ticket is created once": """
+        SELECT t.id FROM mine t
         LEFT JOIN ticket_history h ON h.ticket_id = t.id AND h.change_type = 'created'
         GROUP BY t.id HAVING count(h.id) <> 1
     """,
     "every ticket waits to be indexed": """
-        SELECT t.id FROM tickets t LEFT JOIN index_jobs j ON j.ticket_id = t.id
+        SELECT t.id FROM mine t LEFT JOIN index_jobs j ON j.ticket_id = t.id
         WHERE j.ticket_id IS NULL
     """,
 }
 
 
-def violations(sql: Sql) -> list[str]:
+def violations(sql: Sql, workflow_id: str) -> list[str]:
     """Each broken rule with the tickets that break it."""
-    broken = {rule: [row[0] for row in sql.rows(statement)] for rule, statement in RULES.items()}
+    broken = {
+        rule: [row[0] for row in sql.rows(MINE + statement, workflow_id=workflow_id)]
+        for rule, statement in RULES.items()
+    }
     return [f"{rule}: {tickets}" for rule, tickets in broken.items() if tickets]

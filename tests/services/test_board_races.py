@@ -47,7 +47,7 @@ async def test_no_ticket_is_left_in_a_column_dropped_while_it_moved_there(
         (refusal,) = refusals([moved, configured])
         assert isinstance(refusal, UnknownStatus if refusal is moved else ColumnInUse)
         await mover.change_status(ticket_id=ticket, new_status="backlog")
-    assert violations(sql) == []
+    assert violations(sql, board) == []
 
 
 async def test_dropping_a_column_waits_for_a_move_into_it_and_names_the_ticket(
@@ -133,7 +133,7 @@ async def test_sixteen_movers_never_pass_a_limit_of_three(
         "in_progress": 3,
         "done": 0,
     }
-    assert violations(sql) == []
+    assert violations(sql, board) == []
 
 
 async def test_a_creation_and_a_move_do_not_both_take_the_last_place(

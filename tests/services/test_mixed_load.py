@@ -80,4 +80,4 @@ async def test_a_mixed_load_breaks_no_rule_and_shows_no_deadlock_to_any_caller(
     outcomes = [outcome for run in runs for outcome in run]
     assert {refusal.code for refusal in refusals(outcomes)} <= EXPECTED
     assert len(replies(outcomes)) > CLIENTS * STEPS / 4
-    assert violations(sql) == []
+    assert violations(sql, desk.caller.default_workflow) == []

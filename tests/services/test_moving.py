@@ -83,7 +83,7 @@ async def test_a_done_column_completes_and_resolves(desk: Desk, sql: Sql) -> Non
     assert shown["completed_at"] == shown["resolved_at"]
     assert await kinds(desk, ticket) == ["resolved"]
     assert await kinds(desk, waiting) == ["unblocked"]
-    assert violations(sql) == []
+    assert violations(sql, desk.caller.default_workflow) == []
 
 
 async def test_a_move_between_done_columns_resolves_nothing_again(desk: Desk, sql: Sql) -> None:
@@ -96,7 +96,7 @@ async def test_a_move_between_done_columns_resolves_nothing_again(desk: Desk, sq
     assert (await desk.get_ticket(ticket_id=ticket))["ticket"]["resolved_at"] == resolved_at
     assert await kinds(desk, ticket) == ["resolved", "status_changed"]
     assert await kinds(desk, waiting) == ["unblocked"]
-    assert violations(sql) == []
+    assert violations(sql, desk.caller.default_workflow) == []
 
 
 async def test_reopening_blocks_unresolved_dependents_again_where_they_stand(
@@ -124,7 +124,7 @@ async def test_reopening_blocks_unresolved_dependents_again_where_they_stand(
     finished_after = await desk.get_ticket(ticket_id=finished)
     assert finished_after["ticket"] == finished_before["ticket"]
     assert finished_after["history"] == finished_before["history"]
-    assert violations(sql) == []
+    assert violations(sql, desk.caller.default_workflow) == []
 
 
 async def test_a_dependent_with_another_open_blocker_is_not_told_it_is_blocked_again(
@@ -136,7 +136,7 @@ async def test_a_dependent_with_another_open_blocker_is_not_told_it_is_blocked_a
     reopened = await desk.change_status(ticket_id=first, new_status="backlog")
     assert "blocked_tickets" not in reopened
     assert await kinds(desk, waiting) == []
-    assert violations(sql) == []
+    assert violations(sql, desk.caller.default_workflow) == []
 
 
 async def test_a_ticket_reopened_behind_a_reopened_blocker_goes_to_the_initial_column_only(
@@ -151,7 +151,7 @@ async def test_a_ticket_reopened_behind_a_reopened_blocker_goes_to_the_initial_c
         await desk.change_status(ticket_id=ticket, new_status="in_progress")
     await desk.change_status(ticket_id=ticket, new_status="backlog")
     assert (await desk.get_ticket(ticket_id=ticket))["ticket"]["is_blocked"] is True
-    assert violations(sql) == []
+    assert violations(sql, desk.caller.default_workflow) == []
 
 
 async def test_a_board_may_forbid_reopening(desk: Desk) -> None:

@@ -39,7 +39,7 @@ async def test_of_two_resolves_of_the_last_two_blockers_exactly_one_unblocks(
         )
         reported = [ticket for reply in outcomes for ticket in reply.get("unblocked_tickets", [])]
         assert reported == [blocked]
-    assert violations(sql) == []
+    assert violations(sql, one.caller.default_workflow) == []
 
 
 async def test_the_second_resolve_waits_for_the_first_and_sees_it(
@@ -86,7 +86,7 @@ async def test_two_edges_that_close_a_cycle_are_never_both_taken(
         assert isinstance(refusal, BlockerCycle)
         assert refusal.path in ((a, b, a), (b, a, b))
         assert " → ".join(refusal.path) in str(refusal)
-    assert violations(sql) == []
+    assert violations(sql, one.caller.default_workflow) == []
 
 
 async def test_an_edge_that_closes_a_long_cycle_waits_and_is_refused_with_the_path(
@@ -135,7 +135,7 @@ async def test_an_update_and_a_resolve_both_survive(
     shown = (await one.get_ticket(ticket_id=ticket))["ticket"]
     assert (shown["title"], shown["tags"], shown["status"]) == ("After", ["old", "new"], "done")
     assert shown["version"] == 3
-    assert violations(sql) == []
+    assert violations(sql, one.caller.default_workflow) == []
 
 
 async def test_tags_added_by_two_agents_at_once_both_survive(pair: list[Desk], sql: Sql) -> None:
@@ -194,7 +194,7 @@ async def test_a_move_that_meets_the_resolve_of_its_blocker_is_freed_or_blocked(
         assert resolved["unblocked_tickets"] == [blocked]
         is_refused = isinstance(moved, TicketBlocked)
         assert await one.status_of(blocked) == ("backlog" if is_refused else "in_progress")
-    assert violations(sql) == []
+    assert violations(sql, one.caller.default_workflow) == []
 
 
 async def test_a_move_waits_for_the_resolve_of_its_blocker_under_way(
@@ -224,7 +224,7 @@ async def test_a_move_waits_for_the_reopening_of_its_blocker_under_way(
         other.change_status(ticket_id=blocked, new_status="in_progress"),
     )
     assert isinstance(moved, TicketBlocked)
-    assert violations(sql) == []
+    assert violations(sql, one.caller.default_workflow) == []
 
 
 async def test_a_move_that_finds_its_ticket_resolved_meanwhile_starts_again_and_reopens(
@@ -241,7 +241,7 @@ async def test_a_move_that_finds_its_ticket_resolved_meanwhile_starts_again_and_
     assert resolved["unblocked_tickets"] == [dependent]
     assert (moved["from_status"], moved["status"]) == ("done", "review")
     assert moved["blocked_tickets"] == [dependent]
-    assert violations(sql) == []
+    assert violations(sql, one.caller.default_workflow) == []
 
 
 async def test_of_two_reopenings_at_once_one_reopens_and_one_moves(
@@ -260,7 +260,7 @@ async def test_of_two_reopenings_at_once_one_reopens_and_one_moves(
     assert (moved["from_status"], moved["status"]) == ("in_progress", "review")
     assert "blocked_tickets" not in moved
     assert len(await changes_of(one, ticket, "reopened")) == 1
-    assert violations(sql) == []
+    assert violations(sql, one.caller.default_workflow) == []
 
 
 async def test_a_ticket_blocked_while_it_is_created_counts_a_blocker_resolved_meanwhile_right(
@@ -274,4 +274,4 @@ async def test_a_ticket_blocked_while_it_is_created_counts_a_blocker_resolved_me
         other.create_ticket(title="Next", blocked_by_ticket_ids=[blocker]),
     )
     assert "is_blocked" not in created
-    assert violations(sql) == []
+    assert violations(sql, one.caller.default_workflow) == []

@@ -51,7 +51,7 @@ async def test_exactly_those_whose_last_open_blocker_it_was_are_unblocked(
     for waiting in (still, unrelated):
         assert await entries_of(desk, waiting, "unblocked") == []
         assert (await desk.get_ticket(ticket_id=waiting))["ticket"]["is_blocked"] is True
-    assert violations(sql) == []
+    assert violations(sql, desk.caller.default_workflow) == []
 
 
 async def test_the_edge_stays_after_its_blocker_is_resolved(desk: Desk) -> None:

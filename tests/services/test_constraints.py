@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+
+from hephaestus_tickets.domain.errors import Conflict, Invalid
+from hephaestus_tickets.services.unit_of_work import UnitOfWork
+from hephaestus_tickets.services.violations import (
+    CONSTRAINTS,
+    ConstraintConflict,
+    ConstraintInvalid,
+)
+from tests.factories import Desk
+from tests.services.actors import Sql, outcome_of
+
+TICKET = "UPDATE tickets SET {0} WHERE id = :id"
+COMMENT = (
+    "INSERT INTO ticket_comments (ticket_id, agent_id, comment_text, comment_type) VALUES ({0})"
+)
+COMMIT = "INSERT INTO ticket_commits (ticket_id, agent_id, commit_sha, link_method) VALUES ({0})"
+EDGE = (
+    "INSERT INTO ticket_blockers (blocked_id, blocker_id, workflow_id, created_by) "
+    "VALUES ({0}, :workflow_id, 'x')"
+)
+LINK = (
+    "INSERT INTO ticket_links (source_id, target_id, kind, workflow_id, created_by) "
+    "VALUES ({0}, :workflow_id, 'x')"
+)
+AGAIN = "INSERT INTO {0} OVERRIDING SYSTEM VALUE SELECT * FROM {0} WHERE {1}"
+# How to violate each; `:id` is a ticket that `:other` blocks.
+VIOLATIONS = {
+    "pk_workflows": AGAIN.format("workflows", "workflow_id = :workflow_id"),
+    "uq_workflows_workflow_id": (
+        "INSERT INTO workflows (workflow_id, name) VALUES (:workflow_id, 'x')"
+    ),
+    "ck_workflows_status": "UPDATE workflows SET status = 'x' WHERE workflow_id = :workflow_id",
+    "ck_workflows_workflow_id": "INSERT INTO workflows (workflow_id, name) VALUES ('', 'x')",
+    "pk_board_configs": AGAIN.format("board_configs", "workflow_id = :workflow_id"),
+    "uq_board_configs_workflow_id": (
+        "UPDATE board_configs SET workflow_id = 'default' WHERE workflow_id = :workflow_id"
+    ),
+    "fk_board_configs_workflow_id": (
+        "UPDATE board_configs SET workflow_id = 'nowhere' WHERE workflow_id = :workflow_id"
+    ),
+    "pk_agents": "INSERT INTO agents (agent_id) SELECT agent_id FROM agents LIMIT 1",
+    "pk_tickets": AGAIN.format("tickets", "id = :id"),
+    "uq_tickets_external_ref": (
+        "UPDATE tickets SET external_ref = 'same' WHERE workflow_id = :workflow_id"
+    ),
+    "fk_tickets_workflow_id": (
+        "INSERT INTO tickets (workflow_id, title, ticket_type, priority, status, created_by) "
+        "VALUES ('nowhere', 'x', 'task', 1, 'backlog', 'x')"
+    ),
+    "fk_tickets_parent_ticket_id": TICKET.format("parent_ticket_id = 9000000000"),
+    "ck_tickets_title": TICKET.format("title = ''"),
+    "ck_tickets_description": TICKET.format("description = repeat('x', 100001)"),
+    "ck_tickets_priority": TICKET.format("priority = 4"),
+    "ck_tickets_parent_ticket_id": TICKET.format("parent_ticket_id = id"),
+    "ck_tickets_tags": TICKET.format("tags = '{}'"),
+    "ck_tickets_related_task_ids": TICKET.format("related_task_ids = '1'"),
+    "ck_tickets_resolved_at": TICKET.format("is_resolved = true, open_blockers = 0"),
+    "ck_tickets_open_blockers": TICKET.format("open_blockers = -1"),
+    "ck_tickets_version": TICKET.format("version = 0"),
+    "ck_tickets_claim": TICKET.format("claim_holder = 'x'"),
+    "pk_ticket_blockers": EDGE.format(":id, :other"),
+    "fk_ticket_blockers_blocked_id": EDGE.format("9000000000, :other"),
+    "fk_ticket_blockers_blocker_id": EDGE.format(":id, 9000000000"),
+    "ck_ticket_blockers_self": EDGE.format(":id, :id"),
+    "pk_ticket_links": LINK.format(":id, :other, 'relates_to'"),
+    "fk_ticket_links_source_id": LINK.format("9000000000, :other, 'duplicates'"),
+    "fk_ticket_links_target_id": LINK.format(":id, 9000000000, 'duplicates'"),
+    "ck_ticket_links_self": LINK.format(":id, :id, 'duplicates'"),
+    "ck_ticket_links_kind": LINK.format(":id, :other, 'causes'"),
+    "pk_ticket_comments": AGAIN.format("ticket_comments", "ticket_id = :id"),
+    "fk_ticket_comments_ticket_id": COMMENT.format("9000000000, 'x', 'x', 'general'"),
+    "ck_ticket_comments_comment_text": COMMENT.format(":id, 'x', '', 'general'"),
+    "ck_ticket_comments_comment_type": COMMENT.format(":id, 'x', 'x', 'rant'"),
+    "pk_ticket_history": AGAIN.format("ticket_history", "ticket_id = :id"),
+    "fk_ticket_history_ticket_id": (
+        "INSERT INTO ticket_history (ticket_id, agent_id, change_type) "
+        "VALUES (9000000000, 'x', 'created')"
+    ),
+    "tr_ticket_history_append_only": "DELETE FROM ticket_history WHERE ticket_id = :id",
+    "pk_ticket_commits": AGAIN.format("ticket_commits", "ticket_id = :id"),
+    "fk_ticket_commits_ticket_id": COMMIT.format("9000000000, 'x', 'abcdef1', 'manual'"),
+    "uq_ticket_commits_ticket_id_commit_sha": COMMIT.format(":id, 'x', 'aaaaaaa', 'manual'"),
+    "ck_ticket_commits_commit_sha": COMMIT.format(":id, 'x', 'ABCDEF1', 'manual'"),
+    "ck_ticket_commits_link_method": COMMIT.format(":id, 'x', 'abcdef1', 'guessed'"),
+    "pk_index_jobs": AGAIN.format("index_jobs", "ticket_id = :id"),
+    "fk_index_jobs_ticket_id": "INSERT INTO index_jobs (ticket_id) VALUES (9000000000)",
+}
+# The primary key, which is narrower, always speaks first.
+UNREACHABLE = {"uq_tickets_workflow_id_id"}
+
+
+def test_every_name_in_the_schema_is_mapped_and_every_mapped_name_is_in_the_schema(
+    sql: Sql,
+) -> None:
+    constraints = sql.rows(
+        "SELECT conname FROM pg_constraint WHERE connamespace = 'public'::regnamespace "
+        "AND contype <> 'n' AND conrelid <> 'alembic_version'::regclass"
+    )
+    triggers = sql.rows("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal ORDER BY tgname")
+    both = [("tr_ticket_history_append_only",), ("tr_ticket_history_no_truncate",)]
+    # One function serves both triggers and names the first.
+    assert triggers == both
+    assert {name for (name,) in [*constraints, *triggers[:1]]} == set(CONSTRAINTS)
+
+
+def test_every_unique_index_is_a_constraint_with_a_name_of_its_own(sql: Sql) -> None:
+    loose = sql.rows(
+        "SELECT indexrelid::regclass FROM pg_index WHERE indisunique "
+        "AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conindid = indexrelid) "
+        "AND indrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)"
+    )
+    assert loose == []
+
+
+def test_every_mapped_name_is_violated_below() -> None:
+    assert set(VIOLATIONS) | UNREACHABLE == set(CONSTRAINTS)
+
+
+@pytest.mark.parametrize("name", VIOLATIONS)
+async def test_a_violation_becomes_the_typed_error_of_its_name(desk: Desk, name: str) -> None:
+    other = await desk.make_ticket()
+    ticket = await desk.make_ticket(blocked_by_ticket_ids=[other])
+    await desk.add_comment(ticket_id=ticket, comment_text="x")
+    await desk.link_commit(ticket_id=ticket, commit_sha="aaaaaaa")
+    await desk.update_ticket(ticket_id=ticket, updates={"links": [{"ticket_id": other}]})
+    numbers = [int(reference.removeprefix("ticket-")) for reference in (ticket, other)]
+    values = {
+        "id": numbers[0],
+        "other": numbers[1],
+        "workflow_id": desk.caller.default_workflow,
+    }
+
+    async def work(unit: UnitOfWork) -> None:
+        await unit.session.execute(text(VIOLATIONS[name]), values)
+
+    refusal = await outcome_of(desk.calls.units.run(desk.caller, work))
+    family, sentence = CONSTRAINTS[name]
+    kind = ConstraintConflict if family == "conflict" else ConstraintInvalid
+    assert type(refusal) is kind
+    assert isinstance(refusal, Conflict if family == "conflict" else Invalid)
+    assert refusal.constraint == name
+    assert str(refusal).startswith(sentence)

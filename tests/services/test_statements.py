@@ -1,0 +1,168 @@
+"""The number of SQL statements of a call: bounded, and the same for one row and for sixty."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest_asyncio
+from sqlalchemy import URL, Engine, event
+
+from hephaestus_tickets.domain.caller import Caller
+from hephaestus_tickets.server.calls import Calls
+from tests.factories import BY_NAME, Desk, Json
+from tests.services.actors import Sql
+
+FEW, MANY = 1, 60
+MOST_OF_A_WRITE = 11
+
+
+@contextmanager
+def counted() -> Generator[list[str]]:
+    """The statements executed meanwhile."""
+    seen: list[str] = []
+
+    def note(*arguments: Json) -> None:
+        seen.append(arguments[2])
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+async def statements(desk: Desk, operation: str, **arguments: Json) -> list[str]:
+    with counted() as seen:
+        await desk.call(operation, **arguments)
+    return seen
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """A ticket with so many of everything around it."""
+
+    desk: Desk
+    ticket: str
+    blockers: list[str]
+
+
+async def crowd(calls: Calls, sql: Sql, size: int) -> Crowd:
+    workflow_id = f"w-{uuid.uuid4().hex}"
+    desk = Desk(calls, Caller(agent_id="tester", default_workflow=workflow_id))
+    await desk.configure_board(workflow_id=workflow_id)
+    made = [await desk.make_ticket() for _ in range(size)]
+    ticket = await desk.make_ticket(blocked_by_ticket_ids=made)
+    number = int(ticket.removeprefix("ticket-"))
+    waiting = sql.rows(
+        """
+        WITH children AS (
+            INSERT INTO tickets (workflow_id, title, ticket_type, priority, status, created_by,
+                                 parent_ticket_id, open_blockers)
+            SELECT :workflow_id, 'Waiting', 'task', 1, 'backlog', 'x', :ticket, 1
+            FROM generate_series(1, :size) RETURNING id
+        ),
+        comments AS (
+            INSERT INTO ticket_comments (ticket_id, agent_id, comment_text, comment_type)
+            SELECT :ticket, 'x', 'Remark', 'general' FROM children
+        ),
+        commits AS (
+            INSERT INTO ticket_commits (ticket_id, agent_id, commit_sha)
+            SELECT :ticket, 'x', lpad(to_hex(id), 7, '0') FROM children
+        )
+        SELECT id FROM children
+        """,
+        workflow_id=workflow_id,
+        ticket=number,
+        size=size,
+    )
+    sql.run(
+        "INSERT INTO ticket_blockers (blocked_id, blocker_id, workflow_id, created_by) "
+        "SELECT unnest(CAST(:ids AS bigint[])), :ticket, :workflow_id, 'x'",
+        ids=[row[0] for row in waiting],
+        ticket=number,
+        workflow_id=workflow_id,
+    )
+    return Crowd(desk, ticket, made)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def crowds(calls: Calls, shared_url: URL) -> list[Crowd]:
+    """One of `FEW` and one of `MANY`, each in a workflow of its own."""
+    with Sql.on(shared_url) as sql:
+        return [await crowd(calls, sql, size) for size in (FEW, MANY)]
+
+
+def reads_of(ticket: str) -> list[tuple[str, Json]]:
+    return [
+        ("get_ticket", {"ticket_id": ticket}),
+        ("get_ticket", {"ticket_id": ticket, "related_from": 0}),
+        ("get_ticket_history", {"ticket_id": ticket, "limit": 100}),
+        ("get_ticket_history", {"ticket_id": ticket, "sort_order": "desc"}),
+        ("get_tickets", {"limit": 100, "include_completed": True}),
+        ("get_tickets", {"filters": {"parent_ticket_id": ticket}, "sort_by": "status"}),
+        ("get_board_config", {}),
+        ("list_workflows", {}),
+    ]
+
+
+async def test_a_read_takes_at_most_three_statements_however_much_it_finds(
+    crowds: list[Crowd],
+) -> None:
+    few, many = [
+        [
+            len(await statements(here.desk, operation, **arguments))
+            for operation, arguments in reads_of(here.ticket)
+        ]
+        for here in crowds
+    ]
+    assert few == many
+    assert max(many) <= 3
+
+
+# In this order: each finds the ticket as the one before left it.
+WRITES: list[tuple[str, Json]] = [
+    ("update_ticket", {"updates": {"title": "New"}}),
+    ("update_ticket", {"updates": {"tags": ["x"]}, "update_comment": "x"}),
+    ("assign_ticket", {}),
+    ("add_comment", {"comment_text": "x"}),
+    ("link_commit", {"commit_sha": "fffffff"}),
+    ("record_change", {"change_type": "external.x"}),
+    ("update_ticket", {"updates": {"blocked_by_ticket_ids": []}}),
+    ("change_status", {"new_status": "review", "comment": "x", "commit_sha": "eeeeeee"}),
+    ("resolve_ticket", {"resolution_comment": "x"}),
+    ("change_status", {"new_status": "backlog"}),
+]
+
+
+async def test_a_write_takes_as_many_statements_for_sixty_dependents_as_for_one(
+    crowds: list[Crowd],
+) -> None:
+    counts: list[list[int]] = []
+    for here in crowds:
+        # The register of agents, which follows a write once a minute, is not the write.
+        await here.desk.add_comment(ticket_id=here.ticket, comment_text="Here")
+        counts.append(
+            [
+                len(await statements(here.desk, operation, ticket_id=here.ticket, **arguments))
+                for operation, arguments in WRITES
+            ]
+        )
+        created = {"title": "x", "blocked_by_ticket_ids": here.blockers, "tags": ["x"]}
+        counts[-1].append(len(await statements(here.desk, "create_ticket", **created)))
+    few, many = counts
+    assert few == many
+    assert max(many) <= MOST_OF_A_WRITE
+
+
+async def test_every_operation_on_tickets_is_counted_here() -> None:
+    counted_here = {operation for operation, _ in WRITES} | {"create_ticket"}
+    writes = {name for name, operation in BY_NAME.items() if operation.kind == "write"}
+    # Written by the same code as others: record_commit_link, record_status_transition.
+    assert writes - counted_here == {
+        "configure_board",
+        "record_commit_link",
+        "record_status_transition",
+    }
