@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hephaestus_tickets.domain.errors import Invalid
+from hephaestus_tickets.domain.ids import ticket_id
 from hephaestus_tickets.domain.vocabulary import CommentType
 from hephaestus_tickets.models import TicketRow
 from hephaestus_tickets.queries.tickets import database_clock, lock_ticket
-from hephaestus_tickets.services.lookup import Located
-from hephaestus_tickets.services.recording import Recorder
+from hephaestus_tickets.schemas.replies import CommitLinked
+from hephaestus_tickets.services.lookup import Located, ticket_for_write
+from hephaestus_tickets.services.recording import Recorder, parsed_sha
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 
 
@@ -40,14 +42,20 @@ async def add_remark(
 
 
 async def add_commit(
-    work: UnitOfWork, located: Located, agent_id: str, sha: str, message: str
-) -> tuple[TicketRow, bool]:
-    ticket, recorder = await _touched(work, located, agent_id)
+    work: UnitOfWork, ref: str, agent_id: str, commit_sha: str, message: str
+) -> CommitLinked:
+    sha = parsed_sha(commit_sha)
+    ticket, recorder = await _touched(work, await ticket_for_write(work, ref), agent_id)
     is_new = await recorder.commit(ticket.id, sha, message)
     if is_new:
         ticket.updated_at = recorder.now
         await recorder.to_index(ticket.id)
-    return ticket, is_new
+    return CommitLinked(
+        ticket_id=ticket_id(ticket.id),
+        version=ticket.version,
+        commit_sha=sha,
+        already_linked=not is_new,
+    )
 
 
 async def _touched(work: UnitOfWork, located: Located, agent_id: str) -> tuple[TicketRow, Recorder]:

@@ -35,7 +35,6 @@ from hephaestus_tickets.schemas.types import (
     Name,
 )
 from hephaestus_tickets.services.lookup import ticket_for_read, ticket_for_write
-from hephaestus_tickets.services.recording import parsed_sha
 from hephaestus_tickets.services.remarks import add_commit
 from hephaestus_tickets.services.timeline_views import SOURCES, entry_view
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
@@ -163,16 +162,8 @@ class TicketHistoryService:
         message: CommitMessage = "",
     ) -> CommitLinked:
         """Record a commit link in another agent's name; agents themselves use link_commit."""
-        sha = parsed_sha(commit_sha)
-        located = await ticket_for_write(self._work, ticket_id)
         actor = self._work.caller.actor(agent_id)
-        ticket, is_new = await add_commit(self._work, located, actor, sha, message)
-        return CommitLinked(
-            ticket_id=ticket_id_of(ticket.id),
-            version=ticket.version,
-            commit_sha=sha,
-            already_linked=not is_new,
-        )
+        return await add_commit(self._work, ticket_id, actor, commit_sha, message)
 
     async def _recorded(self, ref: str, row: HistoryRow) -> ChangeRecorded:
         located = await ticket_for_write(self._work, ref)

@@ -60,7 +60,6 @@ from hephaestus_tickets.services.lookup import (
     workflow_for_write,
 )
 from hephaestus_tickets.services.moves import MoveOrder, move_ticket
-from hephaestus_tickets.services.recording import parsed_sha
 from hephaestus_tickets.services.remarks import add_commit, add_remark
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 from hephaestus_tickets.services.updating import Patch, patch_ticket
@@ -287,16 +286,8 @@ class TicketService:
         commit_message: CommitMessage = "",
     ) -> CommitLinked:
         """Tie a commit to a ticket. Linking it again changes nothing."""
-        sha = parsed_sha(commit_sha)
-        located = await ticket_for_write(self._work, ticket_id)
         actor = self._work.caller.actor(agent_id)
-        ticket, is_new = await add_commit(self._work, located, actor, sha, commit_message)
-        return CommitLinked(
-            ticket_id=public_id("ticket", ticket.id),
-            version=ticket.version,
-            commit_sha=sha,
-            already_linked=not is_new,
-        )
+        return await add_commit(self._work, ticket_id, actor, commit_sha, commit_message)
 
     async def resolve_ticket(
         self,

@@ -52,7 +52,7 @@ async def desk(calls: Calls) -> Desk:
     return desk
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def sql(shared_url: URL) -> Generator[Sql]:
     """Plain SQL on the shared database."""
     with Sql.on(shared_url) as opened:

@@ -12,6 +12,7 @@ from hephaestus_tickets.services.lookup import WorkflowNotActive
 from tests.factories import Desk, Json
 from tests.services.actors import Sql, meeting, open_desks, refusals, replies, together
 from tests.services.invariants import violations
+from tests.services.rows import insert_tickets
 
 TODO: Json = {"id": "backlog", "category": "todo"}
 DOING: Json = {"id": "in_progress", "category": "doing"}
@@ -117,7 +118,7 @@ async def test_sixteen_movers_never_pass_a_limit_of_three(
 ) -> None:
     limited = [TODO, {**DOING, "wip_limit": 3}, DONE]
     await desk.configure_board(workflow_id=board, columns=limited)
-    tickets = [await desk.make_ticket() for _ in range(16)]
+    tickets = insert_tickets(sql, board, 16)
     async with open_desks(shared_url, desk, 16) as movers:
         outcomes = await together(
             *[

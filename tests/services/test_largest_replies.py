@@ -10,57 +10,27 @@ from tests.services.replies import (
     whole_text,
     whole_timeline,
 )
+from tests.services.rows import insert_blockers, insert_tickets, number_of
 
 WIDE = "漢"
 FOUR_BYTES = "🔥"
 TEXT = FOUR_BYTES * 49_999 + "."
 
 
-def number_of(ticket_id: str) -> int:
-    return int(ticket_id.removeprefix("ticket-"))
-
-
-def many_tickets(sql: Sql, workflow_id: str, count: int, *, parent: str | None = None) -> list[str]:
-    """Written past the services, as an import does."""
-    rows = sql.rows(
-        """
-        WITH made AS (
-            INSERT INTO tickets (workflow_id, title, ticket_type, priority, status, created_by,
-                                 assigned_agent_id, parent_ticket_id)
-            SELECT :workflow_id, repeat(:wide, 500), 'task', 1, 'backlog', repeat(:wide, 200),
-                   repeat(:wide, 200), :parent
-            FROM generate_series(1, :count) RETURNING id
-        )
-        SELECT id FROM made ORDER BY id
-        """,
-        workflow_id=workflow_id,
-        wide=FOUR_BYTES,
-        count=count,
-        parent=None if parent is None else number_of(parent),
-    )
-    return [f"ticket-{row[0]}" for row in rows]
-
-
-def block(sql: Sql, workflow_id: str, blocker: str, blocked: list[str]) -> None:
-    sql.run(
-        """
-        WITH edges AS (
-            INSERT INTO ticket_blockers (blocked_id, blocker_id, workflow_id, created_by)
-            SELECT unnest(CAST(:blocked AS bigint[])), :blocker, :workflow_id, 'import'
-            RETURNING blocked_id
-        )
-        UPDATE tickets SET open_blockers = open_blockers + 1
-        WHERE id IN (SELECT blocked_id FROM edges)
-        """,
-        blocked=[number_of(ticket) for ticket in blocked],
-        blocker=number_of(blocker),
-        workflow_id=workflow_id,
+def wide_tickets(sql: Sql, desk: Desk, count: int, *, parent: str | None = None) -> list[str]:
+    return insert_tickets(
+        sql,
+        desk.caller.default_workflow,
+        count,
+        title=FOUR_BYTES * 500,
+        agent_id=FOUR_BYTES * 200,
+        parent=parent,
     )
 
 
 async def largest_ticket(desk: Desk, sql: Sql) -> str:
     """Every field, list and text as large as it can be."""
-    blockers = many_tickets(sql, desk.caller.default_workflow, 200)
+    blockers = wide_tickets(sql, desk, 200)
     ticket = await desk.make_ticket(
         title=FOUR_BYTES * 500,
         description=FOUR_BYTES * 100_000,
@@ -71,8 +41,9 @@ async def largest_ticket(desk: Desk, sql: Sql) -> str:
     )
     links = [{"ticket_id": blocker, "kind": "relates_to"} for blocker in blockers[:100]]
     await desk.update_ticket(ticket_id=ticket, updates={"links": links})
-    children = many_tickets(sql, desk.caller.default_workflow, 60, parent=ticket)
-    block(sql, desk.caller.default_workflow, ticket, children)
+    children = wide_tickets(sql, desk, 60, parent=ticket)
+    edges = [(child, ticket) for child in children]
+    insert_blockers(sql, desk.caller.default_workflow, edges)
     comment = {
         "comment_text": TEXT,
         "mentions": [FOUR_BYTES * 100] * 20,
@@ -124,7 +95,7 @@ async def test_the_largest_ticket_fits_every_reply_and_all_of_it_can_be_reached(
 async def test_a_list_of_the_widest_tickets_fits_and_its_cursor_reaches_the_rest(
     desk: Desk, sql: Sql
 ) -> None:
-    made = many_tickets(sql, desk.caller.default_workflow, 100)
+    made = wide_tickets(sql, desk, 100)
     found: list[str] = []
     cursor = ""
     pages = 0
@@ -155,8 +126,8 @@ async def test_a_resolution_that_frees_thousands_names_what_fits_and_says_where_
 ) -> None:
     workflow_id = desk.caller.default_workflow
     ticket = await desk.make_ticket()
-    children = many_tickets(sql, workflow_id, 2_000, parent=ticket)
-    block(sql, workflow_id, ticket, children)
+    children = insert_tickets(sql, workflow_id, 2_000, parent=ticket)
+    insert_blockers(sql, workflow_id, [(child, ticket) for child in children])
     resolved = await sent(desk, "resolve_ticket", ticket_id=ticket)
     assert len(resolved["unblocked_tickets"]) == 900
     assert len(resolved["open_sub_tickets"]) == 900
@@ -174,7 +145,7 @@ async def test_a_resolution_that_frees_thousands_names_what_fits_and_says_where_
 async def test_the_error_of_a_ticket_with_two_hundred_wide_blockers_fits(
     desk: Desk, sql: Sql
 ) -> None:
-    blockers = many_tickets(sql, desk.caller.default_workflow, 200)
+    blockers = wide_tickets(sql, desk, 200)
     ticket = await desk.make_ticket(blocked_by_ticket_ids=blockers)
     refusal = await sent(desk, "change_status", ticket_id=ticket, new_status="review")
     assert refusal.code == "ticket_blocked"

@@ -10,9 +10,10 @@ from sqlalchemy import URL
 from tests.factories import Desk, Json
 from tests.services.actors import Outcome, Sql, open_desks, outcome_of, refusals, replies
 from tests.services.invariants import violations
+from tests.services.rows import insert_tickets
 
 CLIENTS = 8
-STEPS = 30
+STEPS = 25
 TICKETS = 12
 # What the rules may refuse here. Busy, Unavailable, or a constraint's refusal are not among it.
 EXPECTED = {
@@ -68,7 +69,7 @@ async def test_a_mixed_load_breaks_no_rule_and_shows_no_deadlock_to_any_caller(
     shared_url: URL, desk: Desk, sql: Sql, seed: int
 ) -> None:
     await desk.configure_board(workflow_id=desk.caller.default_workflow, columns=BOARD)
-    tickets = [await desk.make_ticket() for _ in range(TICKETS)]
+    tickets = insert_tickets(sql, desk.caller.default_workflow, TICKETS)
     async with open_desks(shared_url, desk, CLIENTS) as desks:
         with anyio.fail_after(60):
             runs = await asyncio.gather(

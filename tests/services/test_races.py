@@ -11,6 +11,7 @@ from hephaestus_tickets.domain.lifecycle import AlreadyResolved, TicketBlocked
 from tests.factories import Desk, Json
 from tests.services.actors import Sql, meeting, open_desks, refusals, replies, together
 from tests.services.invariants import violations
+from tests.services.rows import insert_blockers, insert_tickets
 
 ROUNDS = 100
 
@@ -31,9 +32,11 @@ async def test_of_two_resolves_of_the_last_two_blockers_exactly_one_unblocks(
     pair: list[Desk], sql: Sql
 ) -> None:
     one, other = pair
-    for _ in range(ROUNDS):
-        left, right = await together(one.make_ticket(), other.make_ticket())
-        blocked = await one.make_ticket(blocked_by_ticket_ids=[left, right])
+    workflow_id = one.caller.default_workflow
+    waiting, lefts, rights = [insert_tickets(sql, workflow_id, ROUNDS) for _ in range(3)]
+    edges = [*zip(waiting, lefts, strict=True), *zip(waiting, rights, strict=True)]
+    insert_blockers(sql, workflow_id, edges)
+    for blocked, left, right in zip(waiting, lefts, rights, strict=True):
         outcomes = await together(
             one.resolve_ticket(ticket_id=left), other.resolve_ticket(ticket_id=right)
         )

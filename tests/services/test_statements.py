@@ -14,6 +14,7 @@ from hephaestus_tickets.domain.caller import Caller
 from hephaestus_tickets.server.calls import Calls
 from tests.factories import BY_NAME, Desk, Json
 from tests.services.actors import Sql
+from tests.services.rows import insert_blockers, insert_tickets, number_of
 
 FEW, MANY = 1, 60
 MOST_OF_A_WRITE = 11
@@ -53,39 +54,23 @@ async def crowd(calls: Calls, sql: Sql, size: int) -> Crowd:
     workflow_id = f"w-{uuid.uuid4().hex}"
     desk = Desk(calls, Caller(agent_id="tester", default_workflow=workflow_id))
     await desk.configure_board(workflow_id=workflow_id)
-    made = [await desk.make_ticket() for _ in range(size)]
-    ticket = await desk.make_ticket(blocked_by_ticket_ids=made)
-    number = int(ticket.removeprefix("ticket-"))
-    waiting = sql.rows(
+    blockers = insert_tickets(sql, workflow_id, size)
+    ticket = await desk.make_ticket(blocked_by_ticket_ids=blockers)
+    children = insert_tickets(sql, workflow_id, size, parent=ticket)
+    insert_blockers(sql, workflow_id, [(child, ticket) for child in children])
+    sql.run(
         """
-        WITH children AS (
-            INSERT INTO tickets (workflow_id, title, ticket_type, priority, status, created_by,
-                                 parent_ticket_id, open_blockers)
-            SELECT :workflow_id, 'Waiting', 'task', 1, 'backlog', 'x', :ticket, 1
-            FROM generate_series(1, :size) RETURNING id
-        ),
-        comments AS (
+        WITH comments AS (
             INSERT INTO ticket_comments (ticket_id, agent_id, comment_text, comment_type)
-            SELECT :ticket, 'x', 'Remark', 'general' FROM children
-        ),
-        commits AS (
-            INSERT INTO ticket_commits (ticket_id, agent_id, commit_sha)
-            SELECT :ticket, 'x', lpad(to_hex(id), 7, '0') FROM children
+            SELECT :ticket, 'x', 'Remark', 'general' FROM generate_series(1, :size)
         )
-        SELECT id FROM children
+        INSERT INTO ticket_commits (ticket_id, agent_id, commit_sha)
+        SELECT :ticket, 'x', lpad(to_hex(number), 7, '0') FROM generate_series(1, :size) number
         """,
-        workflow_id=workflow_id,
-        ticket=number,
+        ticket=number_of(ticket),
         size=size,
     )
-    sql.run(
-        "INSERT INTO ticket_blockers (blocked_id, blocker_id, workflow_id, created_by) "
-        "SELECT unnest(CAST(:ids AS bigint[])), :ticket, :workflow_id, 'x'",
-        ids=[row[0] for row in waiting],
-        ticket=number,
-        workflow_id=workflow_id,
-    )
-    return Crowd(desk, ticket, made)
+    return Crowd(desk, ticket, blockers)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
