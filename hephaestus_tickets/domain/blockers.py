@@ -33,7 +33,8 @@ class ForeignBlocker(Conflict):
     def __init__(self, tickets: Iterable[str], workflow_id: str) -> None:
         self.tickets = tuple(tickets)
         super().__init__(
-            f"{comma_list(self.tickets)} belongs to another workflow than '{workflow_id}'. "
+            f"{comma_list(self.tickets)} {'belong' if len(self.tickets) > 1 else 'belongs'} "
+            f"to another workflow than '{workflow_id}'. "
             "Blockers, parents and links stay within one workflow."
         )
 
