@@ -170,7 +170,7 @@ def test_a_foreign_blocker_names_the_tickets_and_the_workflow() -> None:
     refusal = ForeignBlocker(["ticket-4", "ticket-5"], "web")
     assert refusal.tickets == ("ticket-4", "ticket-5")
     assert str(refusal) == (
-        "ticket-4, ticket-5 belongs to another workflow than 'web'. "
+        "ticket-4, ticket-5 belong to another workflow than 'web'. "
         "Blockers, parents and links stay within one workflow."
     )
 

@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+import uuid
+
 import pytest
+import pytest_asyncio
 from sqlalchemy import text
 
+from hephaestus_tickets.domain.caller import Caller
 from hephaestus_tickets.domain.errors import Conflict, Invalid
+from hephaestus_tickets.server.calls import Calls
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 from hephaestus_tickets.services.violations import (
     CONSTRAINTS,
     ConstraintConflict,
     ConstraintInvalid,
 )
-from tests.factories import Desk
+from tests.factories import Desk, Json
 from tests.services.actors import Sql, outcome_of
+from tests.services.rows import number_of
 
 TICKET = "UPDATE tickets SET {0} WHERE id = :id"
 COMMENT = (
@@ -120,24 +126,28 @@ def test_every_mapped_name_is_violated_below() -> None:
     assert set(VIOLATIONS) | UNREACHABLE == set(CONSTRAINTS)
 
 
-@pytest.mark.parametrize("name", VIOLATIONS)
-async def test_a_violation_becomes_the_typed_error_of_its_name(desk: Desk, name: str) -> None:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def values(calls: Calls) -> Json:
+    """What the statements above name; each of them is undone."""
+    workflow_id = f"w-{uuid.uuid4().hex}"
+    desk = Desk(calls, Caller(agent_id="tester", default_workflow=workflow_id))
+    await desk.configure_board(workflow_id=workflow_id)
     other = await desk.make_ticket()
     ticket = await desk.make_ticket(blocked_by_ticket_ids=[other])
     await desk.add_comment(ticket_id=ticket, comment_text="x")
     await desk.link_commit(ticket_id=ticket, commit_sha="aaaaaaa")
     await desk.update_ticket(ticket_id=ticket, updates={"links": [{"ticket_id": other}]})
-    numbers = [int(reference.removeprefix("ticket-")) for reference in (ticket, other)]
-    values = {
-        "id": numbers[0],
-        "other": numbers[1],
-        "workflow_id": desk.caller.default_workflow,
-    }
+    return {"id": number_of(ticket), "other": number_of(other), "workflow_id": workflow_id}
 
+
+@pytest.mark.parametrize("name", VIOLATIONS)
+async def test_a_violation_becomes_the_typed_error_of_its_name(
+    calls: Calls, values: Json, name: str
+) -> None:
     async def work(unit: UnitOfWork) -> None:
         await unit.session.execute(text(VIOLATIONS[name]), values)
 
-    refusal = await outcome_of(desk.calls.units.run(desk.caller, work))
+    refusal = await outcome_of(calls.units.run(Caller(agent_id="tester"), work))
     family, sentence = CONSTRAINTS[name]
     kind = ConstraintConflict if family == "conflict" else ConstraintInvalid
     assert type(refusal) is kind

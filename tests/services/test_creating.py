@@ -11,6 +11,7 @@ from hephaestus_tickets.operations import InvalidArguments, UnknownArgument
 from hephaestus_tickets.services.lookup import TicketNotFound
 from tests.factories import Desk, Json
 from tests.services.actors import Sql
+from tests.services.rows import number_of
 
 
 async def test_a_ticket_with_a_title_alone_takes_the_boards_defaults(desk: Desk) -> None:
@@ -61,7 +62,7 @@ async def test_a_creation_is_one_history_row_and_one_index_job(desk: Desk, sql: 
     ticket = await desk.speaking_as("author").make_ticket()
     (entry,) = (await desk.get_ticket_history(ticket_id=ticket))["entries"]
     assert (entry["change_type"], entry["agent_id"]) == ("created", "author")
-    number = int(ticket.removeprefix("ticket-"))
+    number = number_of(ticket)
     assert sql.one("SELECT count(*) FROM index_jobs WHERE ticket_id = :id", id=number) == 1
 
 

@@ -7,6 +7,7 @@ import pytest
 from tests.factories import Desk
 from tests.services.actors import Sql
 from tests.services.invariants import RULES, violations
+from tests.services.rows import number_of
 
 # How to break each rule, past the services. `:id` is a ticket blocked by `:other`.
 BREAKS = {
@@ -38,7 +39,7 @@ async def test_a_broken_rule_is_found(desk: Desk, sql: Sql, rule: str) -> None:
     other = await desk.make_ticket()
     ticket = await desk.make_ticket(blocked_by_ticket_ids=[other])
     assert violations(sql, workflow_id) == []
-    numbers = [int(name.removeprefix("ticket-")) for name in (ticket, other)]
+    numbers = [number_of(name) for name in (ticket, other)]
     sql.run(BREAKS[rule], id=numbers[0], other=numbers[1])
     assert any(found.startswith(rule) for found in violations(sql, workflow_id))
 

@@ -17,6 +17,7 @@ from hephaestus_tickets.server.calls import Calls
 from hephaestus_tickets.services.lookup import TicketNotFound
 from tests.factories import Desk, Json
 from tests.services.actors import Sql
+from tests.services.rows import number_of
 
 DAY = timedelta(days=1)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -26,7 +27,7 @@ def set_times(sql: Sql, ticket_id: str, day: int) -> None:
     sql.run(
         "UPDATE tickets SET created_at = :at, updated_at = :at WHERE id = :id",
         at=START + day * DAY,
-        id=int(ticket_id.removeprefix("ticket-")),
+        id=number_of(ticket_id),
     )
 
 

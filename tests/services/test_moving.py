@@ -13,6 +13,7 @@ from hephaestus_tickets.domain.lifecycle import (
 from tests.factories import Desk, Json
 from tests.services.actors import Sql
 from tests.services.invariants import violations
+from tests.services.rows import number_of
 
 
 async def kinds(desk: Desk, ticket_id: str) -> list[str]:
@@ -65,7 +66,7 @@ async def test_work_starts_once(desk: Desk, sql: Sql) -> None:
     ticket = await desk.make_ticket()
     assert "started_at" not in (await desk.get_ticket(ticket_id=ticket))["ticket"]
     statement = "SELECT started_at FROM tickets WHERE id = :id"
-    number = int(ticket.removeprefix("ticket-"))
+    number = number_of(ticket)
     await desk.change_status(ticket_id=ticket, new_status="in_progress")
     started = sql.one(statement, id=number)
     for status in ("review", "backlog", "in_progress", "done", "review"):

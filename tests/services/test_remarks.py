@@ -7,6 +7,7 @@ from hephaestus_tickets.services.recording import InvalidCommitSha
 from hephaestus_tickets.services.remarks import EmptyComment
 from tests.factories import Desk
 from tests.services.actors import Sql
+from tests.services.rows import number_of
 
 TYPES = ["general", "status_change", "assignment", "blocker", "resolution", "clarification"]
 
@@ -38,14 +39,14 @@ async def test_a_comment_is_no_change_of_the_ticket_but_counts_as_an_update(
 ) -> None:
     ticket = await desk.make_ticket()
     assert (await desk.add_comment(ticket_id=ticket, comment_text="Hello"))["version"] == 1
-    number = int(ticket.removeprefix("ticket-"))
+    number = number_of(ticket)
     assert sql.one("SELECT updated_at > created_at FROM tickets WHERE id = :id", id=number)
     assert len((await desk.get_ticket(ticket_id=ticket))["history"]) == 1
 
 
 async def test_a_comment_makes_the_waiting_index_job_newer(desk: Desk, sql: Sql) -> None:
     ticket = await desk.make_ticket()
-    number = int(ticket.removeprefix("ticket-"))
+    number = number_of(ticket)
     statement = "SELECT version FROM index_jobs WHERE ticket_id = :id"
     before = sql.one(statement, id=number)
     await desk.add_comment(ticket_id=ticket, comment_text="Hello")

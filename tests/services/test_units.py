@@ -11,6 +11,7 @@ from hephaestus_tickets.services.unit_of_work import Outdated, UnitOfWork
 from hephaestus_tickets.services.violations import DatabaseBusy
 from tests.factories import Desk
 from tests.services.actors import Sql
+from tests.services.rows import number_of
 
 RAISE = "DO $$ BEGIN RAISE EXCEPTION 'made up' USING ERRCODE = '{0}'; END $$"
 
@@ -68,7 +69,7 @@ async def test_a_wait_that_lasts_too_long_is_not_tried_again_but_said(
 
 
 async def test_a_lock_that_is_not_had_in_time_is_a_refusal_not_a_hang(desk: Desk) -> None:
-    number = int((await desk.make_ticket()).removeprefix("ticket-"))
+    number = number_of(await desk.make_ticket())
     lock = text(f"SELECT 1 FROM tickets WHERE id = {number} FOR UPDATE")
 
     async def hurried(unit: UnitOfWork) -> None:
