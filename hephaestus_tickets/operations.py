@@ -89,7 +89,7 @@ class Operation:
     def arguments(self) -> type[BaseModel]:
         """The method's keyword parameters as a model."""
         hints = get_type_hints(self.method, include_extras=True)
-        fields: dict[str, Any] = {
+        fields: dict[str, Any] = {  # Any: as create_model takes them
             name: (
                 hints[name],
                 ... if parameter.default is inspect.Parameter.empty else parameter.default,
@@ -104,14 +104,14 @@ class Operation:
         return get_type_hints(self.method)["return"]
 
     @cached_property
-    def input_schema(self) -> dict[str, Any]:
+    def input_schema(self) -> dict[str, Any]:  # Any: JSON
         return lean_schema(self.arguments)
 
     @cached_property
-    def output_schema(self) -> dict[str, Any]:
+    def output_schema(self) -> dict[str, Any]:  # Any: JSON
         return lean_schema(self.reply)
 
-    def parse(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+    def parse(self, raw: Mapping[str, Any]) -> dict[str, Any]:  # Any: JSON
         """Keyword arguments for the method. Raises UnknownArgument, InvalidArguments, or what a
         nested argument itself refuses; null stands for an absent argument.
         """  # noqa: D205 - the list of errors belongs together
@@ -130,7 +130,7 @@ class Operation:
             ) from error
         return {name: getattr(parsed, name) for name in parsed.model_fields_set}
 
-    def _unpacked(self, name: str, value: Any) -> Any:
+    def _unpacked(self, name: str, value: Any) -> Any:  # Any: JSON
         """Some clients send lists and objects as JSON text: accept it where no text is wanted."""
         schema = self.input_schema["properties"][name]
         if not isinstance(value, str) or schema.get("type") not in ("array", "object"):
@@ -140,14 +140,14 @@ class Operation:
         except (ValueError, RecursionError):
             return value
 
-    async def call(self, work: UnitOfWork, arguments: Mapping[str, Any]) -> Reply:
+    async def call(self, work: UnitOfWork, arguments: Mapping[str, Any]) -> Reply:  # Any: JSON
         return await self.method(self.service(work), **arguments)
 
 
 _CLOSED = ConfigDict(extra="forbid")
 
 
-def _fault(detail: Mapping[str, Any]) -> str:
+def _fault(detail: Mapping[str, Any]) -> str:  # Any: JSON
     place = quotable(".".join(str(part) for part in detail["loc"]) or "arguments", 200)
     message = str(detail["msg"]).removeprefix("Value error, ")
     kind = str(detail["type"])

@@ -70,7 +70,7 @@ class Record(BaseModel):
 
     @model_serializer(mode="wrap")
     def _lean(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:  # Any: JSON
-        fields: dict[str, Any] = handler(self)
+        fields: dict[str, Any] = handler(self)  # Any: JSON
         return {
             name: value
             for name, value in fields.items()

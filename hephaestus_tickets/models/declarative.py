@@ -28,6 +28,6 @@ class Base(DeclarativeBase):
         int: BigInteger(),
         datetime: DateTime(timezone=True),
         list[str]: JSONB(),
-        list[dict[str, Any]]: JSONB(),
-        dict[str, Any]: JSONB(),
+        list[dict[str, Any]]: JSONB(),  # Any: JSON
+        dict[str, Any]: JSONB(),  # Any: JSON
     }

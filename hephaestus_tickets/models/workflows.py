@@ -47,11 +47,11 @@ class BoardRow(Base):
     id: Mapped[int] = mapped_column(Identity(always=True))
     workflow_id: Mapped[str]
     name: Mapped[str]
-    columns: Mapped[list[dict[str, Any]]]
+    columns: Mapped[list[dict[str, Any]]]  # Any: JSON
     ticket_types: Mapped[list[str]]
     default_ticket_type: Mapped[str]
     initial_status: Mapped[str]
-    settings: Mapped[dict[str, Any]]
+    settings: Mapped[dict[str, Any]]  # Any: JSON
     version: Mapped[int] = mapped_column(server_default="1")
     created_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
     updated_at: Mapped[datetime] = mapped_column(server_default=CLOCK)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from sqlalchemy import Select, func, literal, select
 
 from hephaestus_tickets.models import BoardRow, TicketRow, WorkflowRow
-
-# A statement whose rows have mixed columns: what each holds is typed where it is read.
-Rows = Select[*tuple[Any, ...]]
+from hephaestus_tickets.queries.rows import Rows
 
 
 def workflow_with_board(workflow_id: str, workflows: frozenset[str] | None) -> Rows:

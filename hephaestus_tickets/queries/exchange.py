@@ -20,9 +20,8 @@ from hephaestus_tickets.models import (
     LinkRow,
     TicketRow,
 )
+from hephaestus_tickets.queries.rows import Rows
 
-# A statement whose rows have mixed columns: what each holds is typed where it is read.
-Rows = Select[*tuple[Any, ...]]
 _TYPES = postgresql.dialect()
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-from sqlalchemy import BigInteger, ScalarSelect, Select, func, literal, select
+from sqlalchemy import BigInteger, Select, func, literal, select
 from sqlalchemy.orm import aliased
 
 from hephaestus_tickets.models import BlockerRow, LinkRow, TicketRow
-
-Rows = Select[*tuple[Any, ...]]
+from hephaestus_tickets.queries.rows import Rows, as_json
 
 
 def advisory_lock(lock_class: int, number: int) -> Select[None]:
@@ -55,17 +53,10 @@ def standing(ticket: int, workflow_id: str, limited_status: str | None) -> Rows:
     )
     return select(
         func.clock_timestamp(),
-        _as_json(open_blockers(ticket)),
-        _as_json(open_sub_tickets(ticket)),
+        as_json(open_blockers(ticket)),
+        as_json(open_sub_tickets(ticket)),
         literal(0) if limited_status is None else in_column.scalar_subquery(),
     )
-
-
-def _as_json(statement: Rows) -> ScalarSelect[Any]:
-    rows = statement.subquery()
-    return select(
-        func.coalesce(func.json_agg(func.row_to_json(rows.table_valued())), func.json_build_array())
-    ).scalar_subquery()
 
 
 def lock_with_dependents(ticket: int) -> Select[int, bool, int]:

@@ -26,10 +26,8 @@ from sqlalchemy.types import BigInteger, Integer, Text
 
 from hephaestus_tickets.domain.ids import parse_id
 from hephaestus_tickets.models import BoardRow, TicketRow, WorkflowRow
+from hephaestus_tickets.queries.rows import Rows
 from hephaestus_tickets.schemas.arguments import SortBy, SortOrder, TicketFilters
-
-# A statement whose rows have mixed columns: what each holds is typed where it is read.
-Rows = Select[*tuple[Any, ...]]
 
 
 def in_scope(workflows: frozenset[str] | None) -> ColumnElement[bool]:

@@ -12,8 +12,6 @@ from sqlalchemy import (
     ColumnElement,
     DateTime,
     Integer,
-    ScalarSelect,
-    Select,
     Text,
     case,
     cast,
@@ -34,9 +32,9 @@ from hephaestus_tickets.models import (
     LinkRow,
     TicketRow,
 )
+from hephaestus_tickets.queries.rows import Rows, as_json
 from hephaestus_tickets.schemas.arguments import SortOrder
 
-Row = Select[*tuple[Any, ...]]
 CHANGE, COMMENT, COMMIT = 0, 1, 2
 SHORT = 200
 UNSHOWN = frozenset({"ticket_id", "xid", "files_list"})
@@ -44,7 +42,7 @@ UNSHOWN = frozenset({"ticket_id", "xid", "files_list"})
 
 def surroundings(
     ticket: int, *, related: int, related_from: int, recent: int, characters: int
-) -> Row:
+) -> Rows:
     """One row: everything about a ticket beside itself, each list as JSON.
 
     Lists hold at most `related` tickets from the `related_from`-th on, or the `recent` latest
@@ -58,27 +56,20 @@ def surroundings(
     }
     return select(
         *[
-            _as_json(statement.offset(related_from).limit(related + 1)).label(name)
+            as_json(statement.offset(related_from).limit(related + 1)).label(name)
             for name, statement in tickets.items()
         ],
-        _as_json(_latest_comments(ticket, recent, characters)).label("comments"),
-        _as_json(_latest_commits(ticket, recent, characters)).label("commits"),
-        _as_json(_latest_changes(ticket, recent)).label("history"),
+        as_json(_latest_comments(ticket, recent, characters)).label("comments"),
+        as_json(_latest_commits(ticket, recent, characters)).label("commits"),
+        as_json(_latest_changes(ticket, recent)).label("history"),
     )
 
 
-def _as_json(statement: Row) -> ScalarSelect[Any]:
-    rows = statement.subquery()
-    return select(
-        func.coalesce(func.json_agg(func.row_to_json(rows.table_valued())), func.json_build_array())
-    ).scalar_subquery()
-
-
-def _related() -> tuple[InstrumentedAttribute[Any], ...]:
+def _related() -> tuple[InstrumentedAttribute[Any], ...]:  # Any: a column of any type
     return TicketRow.id, TicketRow.title, TicketRow.status, TicketRow.is_resolved
 
 
-def _blocked_by(ticket: int) -> Row:
+def _blocked_by(ticket: int) -> Rows:
     return (
         select(*_related())
         .join(BlockerRow, BlockerRow.blocker_id == TicketRow.id)
@@ -87,7 +78,7 @@ def _blocked_by(ticket: int) -> Row:
     )
 
 
-def _blocks(ticket: int) -> Row:
+def _blocks(ticket: int) -> Rows:
     return (
         select(*_related())
         .join(BlockerRow, BlockerRow.blocked_id == TicketRow.id)
@@ -96,7 +87,7 @@ def _blocks(ticket: int) -> Row:
     )
 
 
-def _sub_tickets(ticket: int) -> Row:
+def _sub_tickets(ticket: int) -> Rows:
     return (
         select(*_related())
         .where(TicketRow.parent_ticket_id == ticket)
@@ -104,7 +95,7 @@ def _sub_tickets(ticket: int) -> Row:
     )
 
 
-def _links(ticket: int) -> Row:
+def _links(ticket: int) -> Rows:
     target, source = aliased(TicketRow), aliased(TicketRow)
     out = (
         select(
@@ -124,7 +115,7 @@ def _links(ticket: int) -> Row:
     return select(both).order_by(both.c.direction.desc(), both.c.id, both.c.kind)
 
 
-def _latest_comments(ticket: int, recent: int, characters: int) -> Row:
+def _latest_comments(ticket: int, recent: int, characters: int) -> Rows:
     return (
         select(
             CommentRow.id,
@@ -141,7 +132,7 @@ def _latest_comments(ticket: int, recent: int, characters: int) -> Row:
     )
 
 
-def _latest_commits(ticket: int, recent: int, characters: int) -> Row:
+def _latest_commits(ticket: int, recent: int, characters: int) -> Rows:
     return (
         select(
             CommitRow.id,
@@ -157,7 +148,7 @@ def _latest_commits(ticket: int, recent: int, characters: int) -> Row:
     )
 
 
-def _latest_changes(ticket: int, recent: int) -> Row:
+def _latest_changes(ticket: int, recent: int) -> Rows:
     return (
         select(
             HistoryRow.id,
@@ -176,7 +167,7 @@ def _latest_changes(ticket: int, recent: int) -> Row:
     )
 
 
-def _if_short(value: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+def _if_short(value: InstrumentedAttribute[Any]) -> ColumnElement[Any]:  # Any: a column of any type
     """The value where it is short enough for a glance; the timeline has it in any case."""
     return case((func.length(cast(value, Text)) <= SHORT, value), else_=None)
 
@@ -194,7 +185,7 @@ class TimelineWindow:
     after: tuple[datetime, int, int] | None = None
 
 
-def timeline(ticket: int, window: TimelineWindow) -> Row:
+def timeline(ticket: int, window: TimelineWindow) -> Rows:
     """(at, source, id, entry as JSON): changes, comments and commit links in one order of time."""
     parts = [
         _part(CHANGE, HistoryRow, HistoryRow.changed_at, ticket, window),
@@ -213,7 +204,7 @@ def _part(
     at: InstrumentedAttribute[datetime],
     ticket: int,
     window: TimelineWindow,
-) -> Row:
+) -> Rows:
     number = literal(source, Integer)
     statement = select(
         at.label("at"), number.label("source"), row.id.label("id"), _entry(row).label("entry")
@@ -238,7 +229,7 @@ def _entry(row: type[HistoryRow | CommentRow | CommitRow]) -> ColumnElement[Any]
     return func.json_build_object(*pairs, type_=JSON)
 
 
-def timeline_entry(ticket: int, source: int, entry: int) -> Row:
+def timeline_entry(ticket: int, source: int, entry: int) -> Rows:
     """One entry of a ticket's timeline, in the same form."""
     row, at = {
         CHANGE: (HistoryRow, HistoryRow.changed_at),
@@ -250,7 +241,7 @@ def timeline_entry(ticket: int, source: int, entry: int) -> Row:
     )
 
 
-def changes_since(ticket: int, version: int) -> Row:
+def changes_since(ticket: int, version: int) -> Rows:
     """(field_name, agent_id) of the changes that took a ticket past this version."""
     return (
         select(HistoryRow.field_name, HistoryRow.change_type, HistoryRow.agent_id)

@@ -62,13 +62,15 @@ class _OneOrMany:
     """A filter that takes one value or a list; inside it is always a list."""
 
     def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
+        self,
+        source: Any,  # Any: pydantic's own signature
+        handler: GetCoreSchemaHandler,
     ) -> CoreSchema:
         return core_schema.no_info_before_validator_function(_as_list, handler(source))
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
+    ) -> dict[str, Any]:  # Any: JSON
         several = next(part for part in handler(schema)["anyOf"] if part.get("type") == "array")
         return {"anyOf": [several["items"], several]}
 

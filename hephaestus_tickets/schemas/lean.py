@@ -36,14 +36,14 @@ def _lean(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
     return {key: _lean_part(key, value, definitions) for key, value in kept.items()}
 
 
-def _is_noise(key: str, value: Any) -> bool:
+def _is_noise(key: str, value: Any) -> bool:  # Any: JSON
     """What costs a model tokens and tells it nothing: limits that no honest value meets."""
     if key in ("title", "default", "minLength", "maxItems", "format"):
         return True
     return key == "maxLength" and value <= SHORT_WORD
 
 
-def _lean_part(key: str, value: Any, definitions: Mapping[str, Schema]) -> Any:
+def _lean_part(key: str, value: Any, definitions: Mapping[str, Schema]) -> Any:  # Any: JSON
     if key == "properties":
         return {name: _lean(part, definitions) for name, part in value.items()}
     if key in ("anyOf", "oneOf", "allOf"):

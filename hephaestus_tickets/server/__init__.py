@@ -44,8 +44,8 @@ class TicketServer(MCPServer[None]):
     async def get_prompt(
         self,
         name: str,
-        arguments: dict[str, Any] | None = None,
-        context: Context[None, Any] | None = None,
+        arguments: dict[str, Any] | None = None,  # Any: JSON
+        context: Context[None, Any] | None = None,  # Any: the SDK's signature
     ) -> GetPromptResult | InputRequiredResult:  # Any: as above
         try:
             return await super().get_prompt(name, arguments, context)

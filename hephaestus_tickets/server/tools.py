@@ -44,7 +44,7 @@ class OperationTool(Tool):
 
     async def run(
         self,
-        arguments: dict[str, Any],
+        arguments: dict[str, Any],  # Any: JSON
         context: Any,  # noqa: ARG002 - the SDK's signature; our session is the caller
         convert_result: bool = False,  # noqa: ARG002 - as above: the result is always whole
     ) -> CallToolResult:

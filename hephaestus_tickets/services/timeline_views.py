@@ -19,7 +19,7 @@ def entry_view(row: Any, *, start: int, is_alone: bool) -> TimelineEntry:  # Any
     """`row` is (at, source, id, entry); texts are shown from character `start` on."""
     at, source, number, entry = row
     budget = TEXT_BYTES_ALONE if is_alone else TEXT_BYTES
-    shown: dict[str, Any] = dict(entry)
+    shown: dict[str, Any] = dict(entry)  # Any: JSON
     clipped: dict[str, int] = {}
     for name in _LONG:
         text = shown.get(name)

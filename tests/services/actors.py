@@ -92,15 +92,14 @@ async def meeting(
         await may_commit.wait()
         return reply.model_dump(mode="json")
 
-    async def release() -> None:
-        await until_someone_waits(sql)
-        may_commit.set()
-
     with anyio.fail_after(SECONDS):
-        leading = asyncio.ensure_future(desk.calls.units.run(desk.caller, work))
-        await is_done.wait()
-        following, _ = await asyncio.gather(outcome_of(second), release())
-        return await leading, following
+        async with asyncio.TaskGroup() as group:
+            leading = group.create_task(desk.calls.units.run(desk.caller, work))
+            await is_done.wait()
+            following = group.create_task(outcome_of(second))
+            await until_someone_waits(sql)
+            may_commit.set()
+    return leading.result(), following.result()
 
 
 async def until_someone_waits(sql: Sql) -> None:
