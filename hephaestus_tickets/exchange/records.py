@@ -6,11 +6,9 @@ the order of its lines.
 """
 
 from datetime import datetime
-from math import isfinite
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
@@ -21,7 +19,6 @@ from pydantic import (
     model_validator,
 )
 
-from hephaestus_tickets.domain.text import unstorable
 from hephaestus_tickets.domain.vocabulary import (
     CommentType,
     LinkKind,
@@ -30,7 +27,14 @@ from hephaestus_tickets.domain.vocabulary import (
     WorkflowStatus,
 )
 from hephaestus_tickets.schemas.arguments import BoardColumn, BoardRules
-from hephaestus_tickets.schemas.types import CommentText, Description, Name, Storable, WorkflowId
+from hephaestus_tickets.schemas.types import (
+    CommentText,
+    Description,
+    Name,
+    Storable,
+    StorableJson,
+    WorkflowId,
+)
 
 FORMAT = "hephaestus-tickets"
 FORMAT_VERSION = 1
@@ -38,23 +42,7 @@ FORMAT_VERSION = 1
 _ANY_VALUE = frozenset({"old_value", "new_value", "files_list", "metadata"})
 
 
-def _storable_json(value: JsonValue) -> JsonValue:
-    """Refuses what PostgreSQL's jsonb cannot hold, wherever it hides."""
-    if isinstance(value, str) and unstorable(value):
-        raise ValueError(unstorable(value))
-    if isinstance(value, float) and not isfinite(value):
-        raise ValueError("contains a number that JSON cannot hold")
-    if isinstance(value, dict):
-        for name, part in value.items():
-            _storable_json(name)
-            _storable_json(part)
-    if isinstance(value, list):
-        for part in value:
-            _storable_json(part)
-    return value
-
-
-Stored = Annotated[JsonValue, AfterValidator(_storable_json)]
+Stored = Annotated[JsonValue, StorableJson]
 Text = Annotated[str, Storable]
 Key = Annotated[str, Storable, Field(min_length=1, max_length=200)]
 StoredTitle = Annotated[str, Storable, Field(min_length=1, max_length=500)]
