@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import BigInteger, Select, func, literal, select
+from sqlalchemy import BigInteger, Select, any_, func, literal, select
 from sqlalchemy.orm import aliased
 
 from hephaestus_tickets.models import BlockerRow, LinkRow, TicketRow
@@ -61,12 +61,13 @@ def standing(ticket: int, workflow_id: str, limited_status: str | None) -> Rows:
 
 def lock_with_dependents(ticket: int) -> Select[int, bool, int]:
     """(id, is_resolved, open_blockers) of the ticket and all it blocks, locked in order of id."""
-    # One IN: an OR beside it would be planned as a scan of every ticket there is.
+    # An array, not IN: that is a join, for which PostgreSQL may choose a HashAggregate, and then
+    # (18.6) loses rows that another transaction changed while they were waited for.
     dependents = select(BlockerRow.blocked_id).where(BlockerRow.blocker_id == ticket)
     concerned = dependents.union_all(select(literal(ticket, BigInteger)))
     return (
         select(TicketRow.id, TicketRow.is_resolved, TicketRow.open_blockers)
-        .where(TicketRow.id.in_(concerned))
+        .where(TicketRow.id == any_(func.array(concerned.scalar_subquery())))
         .order_by(TicketRow.id)
         .with_for_update(key_share=True)
     )
