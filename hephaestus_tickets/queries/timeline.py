@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     JSON,
     BigInteger,
+    BindParameter,
     ColumnElement,
     DateTime,
     Integer,
     Text,
+    bindparam,
     case,
     cast,
     func,
@@ -40,115 +43,125 @@ SHORT = 200
 UNSHOWN = frozenset({"ticket_id", "xid", "files_list"})
 
 
-def surroundings(
-    ticket: int, *, related: int, related_from: int, recent: int, characters: int
-) -> Rows:
-    """One row: everything about a ticket beside itself, each list as JSON.
+@cache
+def surroundings() -> Rows:
+    """One row: everything about a `:ticket` beside itself, each list as JSON.
 
-    Lists hold at most `related` tickets from the `related_from`-th on, or the `recent` latest
-    entries, and one more, which tells that there are more; and so do texts, by `characters`.
+    Lists hold at most `:related` tickets from the `:related_from`-th on, or the `:recent` latest
+    entries, and one more, which tells that there are more; and so do texts, by `:characters`.
+    Built once: that takes longer than to run it.
     """
+    start, most = _number("related_from"), _number("related") + 1
     tickets = {
-        "blocked_by": _blocked_by(ticket),
-        "blocks": _blocks(ticket),
-        "sub_tickets": _sub_tickets(ticket),
-        "links": _links(ticket),
+        "blocked_by": _blocked_by(),
+        "blocks": _blocks(),
+        "sub_tickets": _sub_tickets(),
+        "links": _links(),
     }
     return select(
         *[
-            as_json(statement.offset(related_from).limit(related + 1)).label(name)
+            as_json(statement.offset(start).limit(most)).label(name)
             for name, statement in tickets.items()
         ],
-        as_json(_latest_comments(ticket, recent, characters)).label("comments"),
-        as_json(_latest_commits(ticket, recent, characters)).label("commits"),
-        as_json(_latest_changes(ticket, recent)).label("history"),
+        as_json(_latest_comments()).label("comments"),
+        as_json(_latest_commits()).label("commits"),
+        as_json(_latest_changes()).label("history"),
     )
+
+
+def _number(name: str) -> BindParameter[int]:
+    return bindparam(name, type_=BigInteger)
+
+
+def _text(column: InstrumentedAttribute[str]) -> ColumnElement[str]:
+    """As much of it as is wanted, and one character that tells of more."""
+    return func.left(column, cast(_number("characters") + 1, Integer)).label(column.key)
 
 
 def _related() -> tuple[InstrumentedAttribute[Any], ...]:  # Any: a column of any type
     return TicketRow.id, TicketRow.title, TicketRow.status, TicketRow.is_resolved
 
 
-def _blocked_by(ticket: int) -> Rows:
+def _blocked_by() -> Rows:
     return (
         select(*_related())
         .join(BlockerRow, BlockerRow.blocker_id == TicketRow.id)
-        .where(BlockerRow.blocked_id == ticket)
+        .where(BlockerRow.blocked_id == _number("ticket"))
         .order_by(TicketRow.is_resolved, TicketRow.id)
     )
 
 
-def _blocks(ticket: int) -> Rows:
+def _blocks() -> Rows:
     return (
         select(*_related())
         .join(BlockerRow, BlockerRow.blocked_id == TicketRow.id)
-        .where(BlockerRow.blocker_id == ticket)
+        .where(BlockerRow.blocker_id == _number("ticket"))
         .order_by(TicketRow.is_resolved, TicketRow.id)
     )
 
 
-def _sub_tickets(ticket: int) -> Rows:
+def _sub_tickets() -> Rows:
     return (
         select(*_related())
-        .where(TicketRow.parent_ticket_id == ticket)
+        .where(TicketRow.parent_ticket_id == _number("ticket"))
         .order_by(TicketRow.is_resolved, TicketRow.id)
     )
 
 
-def _links(ticket: int) -> Rows:
+def _links() -> Rows:
     target, source = aliased(TicketRow), aliased(TicketRow)
     out = (
         select(
             literal("out").label("direction"), LinkRow.kind, target.id, target.title, target.status
         )
         .join(target, target.id == LinkRow.target_id)
-        .where(LinkRow.source_id == ticket)
+        .where(LinkRow.source_id == _number("ticket"))
     )
     back = (
         select(
             literal("in").label("direction"), LinkRow.kind, source.id, source.title, source.status
         )
         .join(source, source.id == LinkRow.source_id)
-        .where(LinkRow.target_id == ticket)
+        .where(LinkRow.target_id == _number("ticket"))
     )
     both = union_all(out, back).subquery()
     return select(both).order_by(both.c.direction.desc(), both.c.id, both.c.kind)
 
 
-def _latest_comments(ticket: int, recent: int, characters: int) -> Rows:
+def _latest_comments() -> Rows:
     return (
         select(
             CommentRow.id,
             CommentRow.agent_id,
             CommentRow.comment_type,
-            func.left(CommentRow.comment_text, characters + 1).label("comment_text"),
+            _text(CommentRow.comment_text),
             CommentRow.mentions,
             CommentRow.attachments,
             CommentRow.created_at,
         )
-        .where(CommentRow.ticket_id == ticket)
+        .where(CommentRow.ticket_id == _number("ticket"))
         .order_by(CommentRow.created_at.desc(), CommentRow.id.desc())
-        .limit(recent + 1)
+        .limit(_number("recent") + 1)
     )
 
 
-def _latest_commits(ticket: int, recent: int, characters: int) -> Rows:
+def _latest_commits() -> Rows:
     return (
         select(
             CommitRow.id,
             CommitRow.agent_id,
             CommitRow.commit_sha,
-            func.left(CommitRow.message, characters + 1).label("message"),
+            _text(CommitRow.message),
             CommitRow.verified,
             CommitRow.linked_at,
         )
-        .where(CommitRow.ticket_id == ticket)
+        .where(CommitRow.ticket_id == _number("ticket"))
         .order_by(CommitRow.linked_at.desc(), CommitRow.id.desc())
-        .limit(recent + 1)
+        .limit(_number("recent") + 1)
     )
 
 
-def _latest_changes(ticket: int, recent: int) -> Rows:
+def _latest_changes() -> Rows:
     return (
         select(
             HistoryRow.id,
@@ -161,9 +174,9 @@ def _latest_changes(ticket: int, recent: int) -> Rows:
             HistoryRow.change_description,
             _is_long(HistoryRow.old_value, HistoryRow.new_value).label("is_cut"),
         )
-        .where(HistoryRow.ticket_id == ticket)
+        .where(HistoryRow.ticket_id == _number("ticket"))
         .order_by(HistoryRow.changed_at.desc(), HistoryRow.id.desc())
-        .limit(recent + 1)
+        .limit(_number("recent") + 1)
     )
 
 

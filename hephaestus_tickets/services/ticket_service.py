@@ -212,14 +212,15 @@ class TicketService:
         With the latest comments, commits and changes; get_ticket_history has all of them.
         """
         ticket = await ticket_for_read(self._work, ticket_id)
-        statement = timeline.surroundings(
-            ticket.id,
-            related=ticket_views.RELATED,
-            related_from=related_from or 0,
-            recent=ticket_views.RECENT if related_from is None else 0,
-            characters=ticket_views.COMMENT_BYTES,
-        )
-        around = dict((await self._work.session.execute(statement)).mappings().one())
+        wanted = {
+            "ticket": ticket.id,
+            "related": ticket_views.RELATED,
+            "related_from": related_from or 0,
+            "recent": ticket_views.RECENT if related_from is None else 0,
+            "characters": ticket_views.COMMENT_BYTES,
+        }
+        rows = await self._work.session.execute(timeline.surroundings(), wanted)
+        around = dict(rows.mappings().one())
         if related_from is not None:
             return ticket_views.related(ticket, around, related_from)
         return ticket_views.details(ticket, around, description_from)
