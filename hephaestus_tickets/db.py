@@ -99,7 +99,7 @@ def connect_args(*, seconds: int = CONNECT_SECONDS) -> dict[str, object]:
 class Database:
     """The pool of connections. It takes none before a session's first statement."""
 
-    def __init__(self, url: URL, *, pool_size: int = 10) -> None:
+    def __init__(self, url: URL, *, pool_size: int = 16) -> None:
         self.url = url
         # pool_pre_ping: a connection lost while idle is replaced before a call can meet it.
         self._engine = create_async_engine(
@@ -123,7 +123,7 @@ class Database:
 
 
 @asynccontextmanager
-async def open_database(url: URL, *, pool_size: int = 10) -> AsyncGenerator[Database]:
+async def open_database(url: URL, *, pool_size: int = 16) -> AsyncGenerator[Database]:
     database = Database(url, pool_size=pool_size)
     try:
         yield database

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 
@@ -18,6 +19,7 @@ logger = logging.getLogger("hephaestus_tickets.agents")
 
 EVERY_SECONDS = 60.0
 REMEMBERED = 10_000
+_PATIENCE_SECONDS = 0.5  # the agent's own call is done, and waits for this to be answered
 
 
 class AgentRegister:
@@ -34,8 +36,9 @@ class AgentRegister:
             self._seen.clear()
         self._seen[agent_id] = now
         try:
-            await units.run(Caller(agent_id=agent_id), lambda work: _write(work, agent_id))
-        except (TicketError, SQLAlchemyError) as error:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await units.run(Caller(agent_id=agent_id), lambda work: _write(work, agent_id))
+        except (TicketError, SQLAlchemyError, TimeoutError) as error:
             # The agent's call itself is done: when it was last seen is not worth failing it.
             logger.warning("agent not registered: %s", type(error).__name__)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -13,8 +14,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from hephaestus_tickets.db import Database
 from hephaestus_tickets.domain.caller import Caller
-from hephaestus_tickets.domain.retry import ATTEMPTS, is_retryable, pause_before
-from hephaestus_tickets.services.violations import DatabaseBusy, sqlstate, translated
+from hephaestus_tickets.domain.retry import (
+    Effect,
+    Failure,
+    Stage,
+    Verdict,
+    pause_after,
+    verdict_on,
+)
+from hephaestus_tickets.services.violations import (
+    DatabaseBusy,
+    OutcomeUnknown,
+    failure_of,
+    translated,
+)
 
 T = TypeVar("T")
 
@@ -37,38 +50,83 @@ class Units:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def run(self, caller: Caller, work: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+    async def run(
+        self,
+        caller: Caller,
+        work: Callable[[UnitOfWork], Awaitable[T]],
+        *,
+        effect: Effect = Effect.ROWS,
+    ) -> T:
         """Commit what `work` did, or nothing of it.
 
-        A deadlock, a serialization failure or an outdated read starts the whole unit again, a
-        bounded number of times. Raises a TicketError for what PostgreSQL refused.
+        What came to nothing but may pass starts the whole unit again, a bounded number of times:
+        a deadlock, a serialization failure, an outdated read, a connection lost before COMMIT. A
+        database that is away is waited for, for seconds. Raises a TicketError for what PostgreSQL
+        refused.
         """
-        for attempt in range(1, ATTEMPTS):
+        tries = _Tries()
+        while True:
+            began = time.monotonic()
             outcome = await self._attempt(caller, work)
-            if not isinstance(outcome, _Again):
+            if not isinstance(outcome, _Failed):
                 return outcome
-            await asyncio.sleep(pause_before(attempt + 1))
-        outcome = await self._attempt(caller, work)
-        if isinstance(outcome, _Again):
-            raise DatabaseBusy
-        return outcome
+            verdict = verdict_on(outcome.failure, effect)
+            tries.count(outcome.failure, began)
+            pause = pause_after(verdict, undone=tries.undone, away_seconds=tries.away_seconds())
+            if pause is None:
+                outcome.refuse(verdict)
+            await asyncio.sleep(pause)
 
     async def _attempt(
         self, caller: Caller, work: Callable[[UnitOfWork], Awaitable[T]]
-    ) -> T | _Again:
+    ) -> T | _Failed:
+        is_committing = False
         try:
             async with self._database.get_session() as session:
-                return await work(UnitOfWork(session, caller))
-        except Outdated:
-            return _Again()
+                result = await work(UnitOfWork(session, caller))
+                await session.flush()  # then the end of the block sends COMMIT and nothing else
+                is_committing = True
+        except Outdated as error:
+            return _Failed(Failure(stage=Stage.WORKING, is_clash=True), error)
         except (DBAPIError, PoolTimeout) as error:
-            if isinstance(error, DBAPIError) and is_retryable(sqlstate(error)):
-                return _Again()
-            refusal = translated(error)
-            if refusal is None:
-                raise
-            raise refusal from error
+            return _Failed(failure_of(error, was_committing=is_committing), error)
+        else:
+            return result
 
 
-class _Again:
-    """The attempt was undone and is worth another."""
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """An attempt that was not one."""
+
+    failure: Failure
+    error: Outdated | DBAPIError | PoolTimeout
+
+    def refuse(self, verdict: Verdict) -> NoReturn:
+        """Raises what the caller is told, or a fault of ours as it is."""
+        if verdict is Verdict.UNKNOWN:
+            raise OutcomeUnknown from self.error
+        if isinstance(self.error, Outdated):
+            raise DatabaseBusy from self.error
+        refusal = translated(self.error)
+        if refusal is None:
+            raise self.error
+        raise refusal from self.error
+
+
+class _Tries:
+    """How often one unit of work was undone, and since when the database is away."""
+
+    def __init__(self) -> None:
+        self.undone = 0
+        self._away_since: float | None = None
+
+    def count(self, failure: Failure, began: float) -> None:
+        """Counts an attempt that began at that time."""
+        if failure.stage is Stage.CONNECTING:
+            self._away_since = self._away_since or began
+        else:
+            self.undone += 1
+            self._away_since = None
+
+    def away_seconds(self) -> float:
+        return 0 if self._away_since is None else time.monotonic() - self._away_since

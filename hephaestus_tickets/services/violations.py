@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from hephaestus_tickets.domain.errors import Conflict, Invalid, TicketError, Unavailable
+from hephaestus_tickets.domain.retry import Failure, Stage, is_clash
 
 Family = Literal["conflict", "invalid"]
 
@@ -38,6 +39,25 @@ class DatabaseBusy(Unavailable):
         super().__init__(
             "The database is too busy to answer in time. Nothing was changed; try again in a few "
             "seconds."
+        )
+
+
+class DatabaseFull(Unavailable):
+    def __init__(self) -> None:
+        super().__init__(
+            "The disk that holds the database is full. Nothing was changed; reading goes on. Ask a "
+            "person to free some space, then try again."
+        )
+
+
+class OutcomeUnknown(Unavailable):
+    """Said where an attempt of our own could do the same thing twice."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The connection to the database was lost while the change was being saved: it may or "
+            "may not have been saved. Look with get_ticket, get_tickets or get_ticket_history "
+            "before you try again."
         )
 
 
@@ -92,24 +112,45 @@ CONSTRAINTS: dict[str, tuple[Family, str]] = {
 }
 
 _BUSY_STATES = frozenset({"55P03", "57014", "53300"})
+_DISK_FULL = "53100"
 
 
-def sqlstate(error: DBAPIError) -> str | None:
-    return getattr(error.orig, "sqlstate", None)
+def failure_of(error: DBAPIError | PoolTimeout, *, was_committing: bool) -> Failure:
+    """What the error says about the attempt that it ended."""
+    if isinstance(error, PoolTimeout):
+        return Failure(stage=Stage.CONNECTING)
+    stage = Stage.COMMITTING if was_committing else Stage.WORKING
+    if stage is Stage.WORKING and error.statement is None:  # it came from connecting
+        stage = Stage.CONNECTING
+    return Failure(stage=stage, is_clash=is_clash(_sqlstate(error)), is_lost=_is_lost(error))
 
 
 def translated(error: DBAPIError | PoolTimeout) -> TicketError | None:
     """The caller's error behind a database error; None where it is a fault of ours."""
     if isinstance(error, PoolTimeout):
         return DatabaseBusy()
-    state = sqlstate(error)
-    if state in _BUSY_STATES:
+    state = _sqlstate(error)
+    if state in _BUSY_STATES or is_clash(state):
         return DatabaseBusy()
+    if state == _DISK_FULL:
+        return DatabaseFull()
     if isinstance(error, IntegrityError):
         return _violation(error)
-    if isinstance(error, OperationalError) and (state is None or state[:2] in ("08", "57")):
-        return DatabaseUnavailable()
-    return None
+    return DatabaseUnavailable() if _is_lost(error) else None
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)
+
+
+def _is_lost(error: DBAPIError) -> bool:
+    """The connection went with the error, or there was none."""
+    if error.connection_invalidated:
+        return True
+    state = _sqlstate(error)
+    return isinstance(error, OperationalError) and (
+        state is None or state[:2] == "08" or state[:3] == "57P"
+    )
 
 
 def _violation(error: IntegrityError) -> TicketError | None:

@@ -9,16 +9,15 @@ import uuid
 from collections.abc import Generator
 
 import pytest
-from sqlalchemy import URL, text
+from sqlalchemy import URL
 
 from hephaestus_tickets.app import database_url as open_database_url
 from hephaestus_tickets.app import migrate, open_calls
 from hephaestus_tickets.db import CONNECT_SECONDS, check_database
 from hephaestus_tickets.domain.errors import SetupError
-from hephaestus_tickets.services.unit_of_work import UnitOfWork
 from hephaestus_tickets.services.violations import DatabaseUnavailable
 from tests.factories import Desk, Json
-from tests.services.actors import Sql, outcome_of, replies, together
+from tests.services.actors import Sql, replies, together
 
 POOLED = "datname = current_database() AND application_name = 'hephaestus-tickets'"
 
@@ -150,28 +149,6 @@ async def test_connections_lost_while_idle_are_replaced_before_a_call_meets_them
     assert len(ended) > 1
     outcomes = await together(*[desk.make_ticket() for _ in range(5)])
     assert len(replies(outcomes)) == 5
-
-
-@pytest.mark.parametrize(
-    "then", ["SELECT 1", None], ids=["before a statement", "before the commit"]
-)
-async def test_a_connection_lost_in_a_call_is_said_and_the_next_call_succeeds(
-    desk: Desk, sql: Sql, then: str | None
-) -> None:
-    async def work(unit: UnitOfWork) -> None:
-        session = unit.session
-        await session.execute(
-            text("INSERT INTO agents (agent_id) VALUES (:name)"), {"name": "half written"}
-        )
-        pid = (await session.scalars(text("SELECT pg_backend_pid()"))).one()
-        sql.run("SELECT pg_terminate_backend(:pid, 5000)", pid=pid)
-        if then is not None:
-            await session.execute(text(then))
-
-    refusal = await outcome_of(desk.calls.units.run(desk.caller, work))
-    assert isinstance(refusal, DatabaseUnavailable)
-    assert sql.rows("SELECT 1 FROM agents WHERE agent_id = 'half written'") == []
-    await desk.make_ticket()
 
 
 async def test_a_database_that_goes_away_later_is_said_to_each_caller(desk: Desk) -> None:
