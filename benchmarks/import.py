@@ -18,11 +18,11 @@ from typing import Any
 import anyio
 from sqlalchemy import URL
 
-from hephaestus_tickets.app import embedded_url, open_calls
+from hephaestus_tickets.app import database_url, open_calls
 from hephaestus_tickets.domain.caller import Caller
 from hephaestus_tickets.exchange.beads_import import BeadsImport
 from hephaestus_tickets.exchange.report import Report
-from hephaestus_tickets.local.home import throwaway_home
+from hephaestus_tickets.local.ending import throwaway_tracker
 
 ISSUES = 5_000
 PHASES = {
@@ -49,9 +49,9 @@ TYPES = ("task", "task", "task", "bug", "bug", "feature", "epic", "chore")
 
 def main() -> None:
     given = [Path(name) for name in sys.argv[1:2]]
-    with tempfile.TemporaryDirectory() as directory, throwaway_home() as home:
+    with tempfile.TemporaryDirectory() as directory, throwaway_tracker(lasting=True) as home:
         path = given[0] if given else made_up(Path(directory) / "issues.jsonl")
-        with embedded_url(home) as url:
+        with database_url(home.root) as url:
             for workflow in ("first", "second"):
                 anyio.run(measure, url, path, workflow)
 

@@ -8,9 +8,11 @@ from collections.abc import AsyncGenerator, Generator
 import pytest
 from sqlalchemy import URL, create_engine
 
-from hephaestus_tickets.app import embedded_url, open_calls
+from hephaestus_tickets.app import migrate, open_calls, socket_url
 from hephaestus_tickets.domain.caller import Caller
 from hephaestus_tickets.local.home import throwaway_home
+from hephaestus_tickets.local.locks import only_server
+from hephaestus_tickets.local.postgres import running_postgres
 from hephaestus_tickets.server.calls import Calls
 from tests.factories import Desk
 
@@ -18,7 +20,9 @@ from tests.factories import Desk
 @pytest.fixture(scope="session")
 def template_url() -> Generator[URL]:
     """A migrated database that nothing but clones is ever made of."""
-    with throwaway_home() as home, embedded_url(home) as url:
+    with throwaway_home() as home, only_server(home, 0), running_postgres(home) as postgres:
+        url = socket_url(postgres.socket)
+        migrate(url)
         yield url
 
 

@@ -5,49 +5,72 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from importlib import import_module
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings
+from typer.core import TyperGroup
 
 from hephaestus_tickets import __version__
-from hephaestus_tickets.app import SETTINGS
-from hephaestus_tickets.cli.database import backup, init_db
-from hephaestus_tickets.cli.demo import demo
-from hephaestus_tickets.cli.doctor import doctor
-from hephaestus_tickets.cli.exchange import export_command, import_command
-from hephaestus_tickets.cli.stdio import serve_stdio
 from hephaestus_tickets.domain.errors import SetupError, TicketError
 from hephaestus_tickets.domain.text import one_line
 
 HELP = """\
 Tickets for AI agents, over the Model Context Protocol.
 
-Without a command it serves one MCP client over standard input and output, on a PostgreSQL of its \
-own. Start with `hephaestus-tickets demo`.
+Without a command it serves one MCP client over standard input and output. All sessions and \
+commands of an account share one tracker, which starts by itself. Try `hephaestus-tickets demo`.
 """
+
+# Each command's module, the function there, and what the list of commands says of it.
+COMMANDS = {
+    "stdio": ("stdio", "stdio", "Serve one MCP client (the default)."),
+    "demo": ("demo", "demo", "Watch two agents work on tickets."),
+    "serve": ("serving", "serve", "Run the local server in the foreground."),
+    "status": ("status", "status", "Say what runs, and who is connected."),
+    "stop": ("status", "stop", "End the local server."),
+    "init-db": ("database", "init_db", "Create the tables or upgrade them."),
+    "import": ("exchange", "import_command", "Import a tracker into a workflow."),
+    "export": ("exchange", "export_command", "Write a workflow as JSONL."),
+    "backup": ("database", "backup", "Write the whole database to one file."),
+    "doctor": ("doctor", "doctor", "Say what is wrong and how to mend it."),
+}
+
+
+class Commands(TyperGroup):
+    """Imports a command when it is wanted: together they take more than a second."""
+
+    # Any: the classes of click, which typer keeps to itself.
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        _ = ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        _ = ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, function, _ = COMMANDS[cmd_name]
+        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+        alone.command(cmd_name)(getattr(import_module(f"{__name__}.{module}"), function))
+        return typer.main.get_command(alone)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        _ = ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, told) for name, (_, _, told) in COMMANDS.items()])
+
 
 app = typer.Typer(
     name="hephaestus-tickets",
+    cls=Commands,
     help=HELP,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command(short_help="Watch two agents work on tickets.")(demo)
-app.command("init-db", short_help="Create the tables or upgrade them.")(init_db)
-app.command("import", short_help="Import a tracker into a workflow.")(import_command)
-app.command("export", short_help="Write a workflow as JSONL.")(export_command)
-app.command(short_help="Write the whole database to one file.")(backup)
-app.command(short_help="Say what is wrong and how to mend it.")(doctor)
-
-
-@app.command(short_help="Serve one MCP client (the default).")
-def stdio() -> None:
-    """Serve one MCP client over standard input and output (the default)."""
-    serve_stdio()
 
 
 def _print_version(wanted: bool) -> None:
@@ -76,7 +99,9 @@ def _default(
         stream=sys.stderr,
     )
     if context.invoked_subcommand is None:
-        serve_stdio()
+        from hephaestus_tickets.cli.stdio import stdio  # noqa: PLC0415 - as in Commands
+
+        stdio()
 
 
 def run() -> int:
@@ -87,19 +112,13 @@ def run() -> int:
     except (SetupError, TicketError) as error:
         return _fail(str(error))
     except ValidationError as error:
-        settings = next((each for each in SETTINGS if each.__name__ == error.title), None)
-        if settings is None:
+        from hephaestus_tickets.app import fault_of_settings  # noqa: PLC0415 - as in Commands
+
+        sentence = fault_of_settings(error)
+        if not sentence:
             raise
-        return _fail(f"A setting in the environment is not valid: {_faults(settings, error)}.")
+        return _fail(sentence)
     return 0
-
-
-def _faults(settings: type[BaseSettings], error: ValidationError) -> str:
-    prefix = settings.model_config.get("env_prefix", "")
-    return "; ".join(
-        f"{prefix}{detail['loc'][0]}".upper() + f" ({detail['msg'].lower()})"
-        for detail in error.errors()
-    )
 
 
 def _fail(sentence: str) -> int:

@@ -1,4 +1,4 @@
-"""`demo`: two agents work on tickets, each a real MCP client of a server process of its own."""
+"""`demo`: two agents work on tickets, each a real MCP client with a session of its own."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from rich.columns import Columns
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
-from sqlalchemy import URL
 
-from hephaestus_tickets.app import embedded_url
-from hephaestus_tickets.local.home import throwaway_home
+from hephaestus_tickets.local.ending import throwaway_tracker
+from hephaestus_tickets.local.home import Home
 
 _STYLES = {"planner": "cyan", "builder": "magenta"}
 # A tool's structured content: JSON.
@@ -27,14 +26,14 @@ Json = dict[str, Any]
 
 
 def demo() -> None:
-    """Watch two agents work on tickets through real MCP, on a throw-away PostgreSQL.
+    """Watch two agents work on tickets through real MCP, on a throw-away tracker.
 
     Takes seconds and leaves nothing behind.
     """
     console = Console(highlight=False)
-    console.print("Starting a PostgreSQL of its own and two MCP servers …", style="dim")
-    with throwaway_home() as home, embedded_url(home) as url:
-        anyio.run(_play, console, url)
+    console.print("Starting a tracker of its own for two MCP clients …", style="dim")
+    with throwaway_tracker() as home:
+        anyio.run(_play, console, home)
     console.print("The database is gone again. To keep one: see 'Add it to your client'.")
 
 
@@ -65,10 +64,10 @@ class Agent:
         self.console.print(f"  [{colour}]{mark}[/] {escape(answer)}")
 
 
-async def _play(console: Console, url: URL) -> None:
+async def _play(console: Console, home: Home) -> None:
     async with (
-        _agent("planner", console, url) as planner,
-        _agent("builder", console, url) as builder,
+        _agent("planner", console, home) as planner,
+        _agent("builder", console, home) as builder,
     ):
         table, login, page = await _plan(planner)
         await _build(builder, table, login, page)
@@ -147,17 +146,15 @@ def _show_board(console: Console, board: Json, tickets: Json) -> None:
 
 
 @asynccontextmanager
-async def _agent(name: str, console: Console, url: URL) -> AsyncGenerator[Agent]:
-    """A client of a server process that uses the demo's database over its socket."""
+async def _agent(name: str, console: Console, home: Home) -> AsyncGenerator[Agent]:
+    """A client of the home's local server, which the first one starts."""
     server = StdioServerParameters(
         command=sys.executable,
         args=["-m", "hephaestus_tickets"],
         env={
             "AGENT_ID": name,
-            "DB_HOST": str(url.host),
-            "DB_PORT": str(url.port),
-            "DB_USER": str(url.username),
-            "DB_NAME": str(url.database),
+            "HEPHAESTUS_HOME": str(home.root),
+            "HEPHAESTUS_IDLE_SECONDS": "10",  # should we be killed, it goes by itself
         },
     )
     async with Client(server) as client:

@@ -17,6 +17,7 @@ from hephaestus_tickets.db import (
 )
 from hephaestus_tickets.domain.errors import SetupError
 from hephaestus_tickets.local.health import Finding, check_home
+from hephaestus_tickets.local.settings import HomeSettings
 
 
 def doctor() -> None:
@@ -49,7 +50,7 @@ def _findings() -> Iterable[Finding]:
     if settings.host:
         yield _server(settings.url())
     else:
-        yield from check_home()
+        yield from check_home(HomeSettings().home)
 
 
 def _server(url: URL) -> Finding:

@@ -24,9 +24,11 @@ from rich.progress import (
 )
 from sqlalchemy import URL
 
-from hephaestus_tickets.app import SessionSettings, database_url, open_calls
+from hephaestus_tickets.app import database_url, open_calls
+from hephaestus_tickets.app.sessions import SessionSettings
 from hephaestus_tickets.domain.caller import Caller
 from hephaestus_tickets.domain.errors import SetupError
+from hephaestus_tickets.domain.retry import Effect
 from hephaestus_tickets.exchange.beads_import import BeadsImport
 from hephaestus_tickets.exchange.exporting import export_workflow
 from hephaestus_tickets.exchange.own_import import OwnImport
@@ -151,7 +153,8 @@ def export_command(
 async def _export(url: URL, workflow_id: str, file: BinaryIO, watcher: Watcher) -> int:
     caller = Caller(agent_id=SessionSettings().agent_id or "export")
     async with open_calls(url) as calls:
-        return await calls.units.run(caller, export_workflow(workflow_id, file.write, watcher))
+        work = export_workflow(workflow_id, file.write, watcher)
+        return await calls.units.run(caller, work, effect=Effect.OUTPUT)
 
 
 def _opened(output: Path) -> AbstractContextManager[BinaryIO]:

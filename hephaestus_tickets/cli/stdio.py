@@ -8,24 +8,35 @@ import signal
 import sys
 
 import anyio
+import typer
 from anyio import CancelScope
-from mcp.server.mcpserver import MCPServer
-from mcp.server.stdio import stdio_server
 from sqlalchemy import URL
 
-from hephaestus_tickets.app import SessionSettings, database_url, open_calls
+from hephaestus_tickets.app import open_calls
+from hephaestus_tickets.app.sessions import SessionSettings
+from hephaestus_tickets.db import DatabaseSettings, check_database
+from hephaestus_tickets.local import shim
+from hephaestus_tickets.local.home import home_at
+from hephaestus_tickets.local.settings import HomeSettings
 from hephaestus_tickets.server import build_server
-from hephaestus_tickets.server.streams import Input, Output, Unanswered
-
-logger = logging.getLogger("hephaestus_tickets.session")
+from hephaestus_tickets.server.sessions import run_session
 
 
-def serve_stdio() -> None:
-    """Serve one client until its input ends or a signal comes; PostgreSQL ends with it."""
+def stdio() -> None:
+    """Serve one MCP client over standard input and output (the default).
+
+    With DB_HOST set, in this process; else the local server serves it, started if there is none.
+    """
+    settings = DatabaseSettings()
+    if not settings.host:
+        if logging.getLogger().isEnabledFor(logging.INFO):
+            typer.echo(
+                f"The local server logs to {home_at(HomeSettings().home).server_log}.", err=True
+            )
+        raise typer.Exit(shim.run())
     session = SessionSettings()
-    protocol = _own_stdout()
-    with database_url() as url:
-        anyio.run(_serve, url, session, protocol)
+    check_database(settings.url())
+    anyio.run(_serve, settings.url(), session, _own_stdout())
     # All is closed; taking the interpreter apart would only keep the client waiting.
     sys.stderr.flush()
     os._exit(0)
@@ -41,22 +52,9 @@ def _own_stdout() -> int:
 async def _serve(url: URL, settings: SessionSettings, protocol: int) -> None:
     async with open_calls(url) as calls, anyio.create_task_group() as tasks:
         tasks.start_soon(_end_on_signal, tasks.cancel_scope)
-        try:
-            await _run_session(build_server(calls, settings.session()), protocol)
-        except* BrokenPipeError:
-            logger.info("the client no longer reads")
+        session = settings.session()
+        await run_session(build_server(calls, session.toolsets), session, 0, protocol)
         tasks.cancel_scope.cancel()
-
-
-async def _run_session(server: MCPServer[None], protocol: int) -> None:
-    unanswered = Unanswered()
-    # The SDK types its streams as files; it only iterates the one, and writes and flushes
-    # the other.
-    streams = stdio_server(stdin=Input(0, unanswered), stdout=Output(protocol, unanswered))  # pyright: ignore[reportArgumentType] - see above
-    async with streams as (incoming, outgoing):
-        # MCPServer only runs on the process's own stdin and stdout.
-        lowlevel = server._lowlevel_server  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - see above
-        await lowlevel.run(incoming, outgoing, lowlevel.create_initialization_options())
 
 
 async def _end_on_signal(scope: CancelScope) -> None:

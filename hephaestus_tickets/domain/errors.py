@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
+from hephaestus_tickets.domain.setup_error import SetupError as SetupError  # noqa: PLC0414 - with the others, for who need not be light
+
 
 class TicketError(Exception):
     """A refusal the caller can act on; its text is safe to show.
@@ -48,7 +50,3 @@ class Unavailable(TicketError):
     """Something the call needs is away; the same call may succeed later."""
 
     status = 503
-
-
-class SetupError(Exception):
-    """The tracker cannot start or go on: one sentence for an operator, with the mend."""

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hephaestus_tickets.domain.errors import SetupError
@@ -38,11 +38,19 @@ class Log:
         """Why the last program failed, as far as it said: its last fatal line, or last line."""
         if free_bytes(self.path.parent) < MEGABYTE:
             return "the disk is full"
-        written = os.pread(self.descriptor, _LOG_LIMIT, self.begins_at).decode(errors="replace")
-        lines = [line for line in written.splitlines() if line.strip()]
+        lines = self.lines()
         grave = [line for line in lines if _GRAVE.search(line)]
         last = (grave or lines or ["it said nothing"])[-1]
         return _GRAVE.split(last)[-1].strip().rstrip(".")
+
+    def from_here(self) -> Log:
+        """The same log for a program that starts now."""
+        return replace(self, begins_at=os.fstat(self.descriptor).st_size)
+
+    def lines(self) -> list[str]:
+        """What was written since it was opened."""
+        written = os.pread(self.descriptor, _LOG_LIMIT, self.begins_at).decode(errors="replace")
+        return [line for line in written.splitlines() if line.strip()]
 
 
 @contextmanager
@@ -111,7 +119,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def kept(*, wanted: bool) -> Generator[Callable[[int], None]]:
-    """Where the kernel sends no death signal: a keeper that ends the process it is told of."""
+    """Where the kernel sends no death signal: a keeper that ends the last process it is told of."""
     if not wanted:
         yield lambda _pid: None
         return

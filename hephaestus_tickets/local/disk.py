@@ -52,5 +52,10 @@ def _sentence(error: OSError, path: Path) -> str:
         return f"{path} is on a read-only disk; {elsewhere}."
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"The disk that holds {path} is full; free some space and start again."
+    if error.errno == errno.ENOENT and not os.path.lexists(path):
+        return f"{path} was deleted meanwhile; start again."
+    place = Path(str(error.filename or path))
+    if not (place.is_relative_to(path) or path.is_relative_to(place)):
+        elsewhere = "`hephaestus-tickets doctor` says more"  # a program that is no longer there
     reason = (error.strerror or str(error)).lower()
-    return f"{error.filename or path} cannot be used ({reason}); {elsewhere}."
+    return f"{place} cannot be used ({reason}); {elsewhere}."

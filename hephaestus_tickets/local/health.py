@@ -27,6 +27,7 @@ from hephaestus_tickets.local.home import (
     home_at,
 )
 from hephaestus_tickets.local.locks import holders
+from hephaestus_tickets.local.visiting import status_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,7 @@ class Finding:
     mend: str = ""
 
 
-def check_home(path: Path | None = None) -> list[Finding]:
+def check_home(path: Path) -> list[Finding]:
     """The state of the home, of the programs it needs and of who uses it."""
     try:
         home = home_at(path)
@@ -52,6 +53,7 @@ def check_home(path: Path | None = None) -> list[Finding]:
         "disk": _disk,
         "data": _data,
         "locks": _locks,
+        "server": _server,
     }
     return [_looked(name, check, home) for name, check in checks.items()]
 
@@ -131,3 +133,22 @@ def _locks(home: Home) -> Finding:
             mend="the next start ends it",
         )
     return Finding(name="locks", ok=True, detail="not in use")
+
+
+def _server(home: Home) -> Finding:
+    found = status_of(home)
+    if found is None:
+        return Finding(name="server", ok=True, detail="none runs; the next session starts one")
+    fault = found["postgres"]["fault"]
+    if fault:
+        return Finding(
+            name="server",
+            ok=False,
+            detail=f"process {found['pid']} tries to bring PostgreSQL back ({fault})",
+            mend=f"read {home.log}, make room or restore what is missing; it tries again by itself",
+        )
+    detail = (
+        f"process {found['pid']} answers, version {found['version']}, "
+        f"{len(found['connections'])} connections"
+    )
+    return Finding(name="server", ok=True, detail=detail)

@@ -9,12 +9,8 @@ import stat
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-
-import platformdirs
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hephaestus_tickets.domain.errors import SetupError
 from hephaestus_tickets.local.accounts import (
@@ -26,44 +22,27 @@ from hephaestus_tickets.local.accounts import (
     server_account,
 )
 from hephaestus_tickets.local.disk import ROOM_TO_START, check_room, explained
+from hephaestus_tickets.local.endpoint import SOCKET_NAME
 
 FORMAT = 1  # raised when a home's layout changes; an older version then refuses it
 _VOLUME_NAMES = frozenset({"lost+found"})  # what a fresh file system may hold
 
 
-def default_home() -> Path:
-    if is_root():
-        return Path("/var/lib/hephaestus-tickets")
-    return platformdirs.user_data_path("hephaestus-tickets", appauthor=False)
-
-
-class HomeSettings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="HEPHAESTUS_", env_ignore_empty=True)
-
-    home: Path = Field(
-        default_factory=default_home,
-        description=(
-            "Where the embedded PostgreSQL lives; else the platform's directory for user data, "
-            "as root `/var/lib/hephaestus-tickets`"
-        ),
-    )
-
-    @field_validator("home")
-    @classmethod
-    def _whole(cls, home: Path) -> Path:
-        return home.expanduser().absolute()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Home:
-    """Where things are. `account` owns `pg` and runs PostgreSQL; the rest is the server's.
-
-    A home that is not `lasting` need not outlive the machine's next failure.
-    """
+    """Where things are. `account` owns `pg` and runs PostgreSQL; the rest is the server's."""
 
     root: Path
     account: Account
-    lasting: bool = True
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it must outlive the machine's next failure; a throw-away one need not."""
+        return not self.throwaway_file.exists()
+
+    @property
+    def throwaway_file(self) -> Path:
+        return self.root / "throwaway"
 
     @property
     def format_file(self) -> Path:
@@ -96,7 +75,16 @@ class Home:
 
     @property
     def log(self) -> Path:
+        """PostgreSQL's; the server's own is `server_log`."""
         return self.run / "postgres.log"
+
+    @property
+    def server_log(self) -> Path:
+        return self.run / "server.log"
+
+    @property
+    def socket(self) -> Path:
+        return self.run / SOCKET_NAME
 
     @property
     def root_mode(self) -> int:
@@ -104,7 +92,7 @@ class Home:
         return 0o711 if is_root() else 0o700
 
 
-def prepare_home(path: Path | None = None) -> Home:
+def prepare_home(path: Path) -> Home:
     """The home, made where it was missing. Raises SetupError where it cannot be one."""
     home = home_at(path)
     with explained(home.root):
@@ -114,15 +102,16 @@ def prepare_home(path: Path | None = None) -> Home:
         _claim_directory(home.root, owner=server_account(), mode=home.root_mode)
         check_room(home.root, ROOM_TO_START)
         if home_format(home) != FORMAT:
+            home.format_file.touch(mode=0o600)
             home.format_file.write_text(f"{FORMAT}\n")
         _claim_directory(home.pg, owner=home.account, mode=0o700)
         _claim_directory(home.run, owner=server_account(), mode=0o700)
     return home
 
 
-def home_at(path: Path | None = None) -> Home:
+def home_at(path: Path) -> Home:
     """The home as it would be; looks at nothing below it."""
-    named = (path or HomeSettings().home).absolute()
+    named = path.absolute()
     root = named.parent.resolve() / named.name if named.name != ".." else named.resolve()
     if not str(root).isprintable():
         raise SetupError(
@@ -132,15 +121,21 @@ def home_at(path: Path | None = None) -> Home:
 
 
 @contextmanager
-def throwaway_home() -> Generator[Home]:
-    """An empty home that is gone, with everything in it, when the block ends."""
+def throwaway_home(*, lasting: bool = False) -> Generator[Home]:
+    """An empty home that is gone, with everything in it, when the block ends.
+
+    A `lasting` one waits for the disk as a real one does.
+    """
     account = data_account()
     places = [Path(tempfile.gettempdir()), Path("/var/tmp")]  # noqa: S108 - mkdtemp is safe there
     # As root the session's own temporary directory may be closed to PostgreSQL's account.
     place = next((place for place in places if closed_to(account, place / "home") is None), None)
     root = Path(tempfile.mkdtemp(prefix="hephaestus-tickets-", dir=place)).resolve()
     try:
-        yield replace(prepare_home(root), lasting=False)
+        home = prepare_home(root)
+        if not lasting:
+            home.throwaway_file.touch(mode=0o600)
+        yield home
     finally:
         shutil.rmtree(root)
 

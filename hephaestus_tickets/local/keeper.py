@@ -1,6 +1,6 @@
 """Ends PostgreSQL when its server is gone, where the kernel does not: a process of its own.
 
-It reads a process id, and then waits for the end of its input, which only the server holds open.
+It reads process ids until its input ends, which only the server holds open; the last one counts.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ _PATIENCE_S = 5.0
 
 
 def main() -> None:
-    told = sys.stdin.readline().strip()
-    sys.stdin.read()
+    told = sys.stdin.read().split()
     if told:
-        end(int(told))
+        end(int(told[-1]))
 
 
 def end(pid: int) -> None:

@@ -14,11 +14,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hephaestus_tickets.domain.errors import SetupError
+from hephaestus_tickets.local.disk import explained
 from hephaestus_tickets.local.home import Home
 
 _PAUSE_S = 0.01
 RESTART_S = 1.5  # a client that restarts its server starts the next before the last has ended
-_DYING_S = 1.0  # PostgreSQL that lost its server is told to quit; a busy backend may not listen
+DYING_S = 1.0  # PostgreSQL that lost its server is told to quit; a busy backend may not listen
 _KILLED_S = 5.0
 
 
@@ -28,27 +29,31 @@ def only_server(home: Home, patience: float) -> Generator[None]:
 
     Raises SetupError naming who has it.
     """
-    lock = _lock_within(home.server_lock, patience)
-    if lock is None:
-        raise SetupError(
-            f"{home.root} is in use by {_described(home.server_lock)}; "
-            "end that one first, or set HEPHAESTUS_HOME to another directory."
-        )
+    with explained(home.root):
+        lock = _server_lock(home, patience)
     try:
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
         os.close(lock)
 
 
+def _server_lock(home: Home, patience: float) -> int:
+    lock = lock_within(home.server_lock, patience)
+    if lock is None:
+        raise SetupError(
+            f"{home.root} is in use by {_described(home.server_lock)}; end that one with "
+            "`hephaestus-tickets stop`, or set HEPHAESTUS_HOME to another directory."
+        )
+    return lock
+
+
 @contextmanager
-def lock_for_children(path: Path) -> Generator[int]:
+def lock_for_children(path: Path, patience: float) -> Generator[int]:
     """A locked descriptor to pass to children: ours is closed at the end, and theirs hold on.
 
-    Whatever still holds the lock from before is given time to end, and then ended.
+    Whatever still holds the lock from before gets so many seconds to end, and is then ended.
     """
-    lock = _lock_whatever_holds_it(path, _DYING_S)
+    lock = _lock_whatever_holds_it(path, patience)
     try:
         yield lock
     finally:
@@ -61,12 +66,12 @@ def leave_none(path: Path) -> None:
 
 
 def _lock_whatever_holds_it(path: Path, patience: float) -> int:
-    lock = _lock_within(path, patience)
+    lock = lock_within(path, patience)
     if lock is None:
         for pid in holders(path):  # PostgreSQL's processes are no process group
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        lock = _lock_within(path, _KILLED_S)
+        lock = lock_within(path, _KILLED_S)
     if lock is None:
         raise SetupError(
             f"A PostgreSQL that lost its server still holds {path} and cannot be ended; "
@@ -83,7 +88,7 @@ def holders(path: Path) -> list[int]:
     return [pid for pid in found if pid != os.getpid()]
 
 
-def _lock_within(path: Path, seconds: float) -> int | None:
+def lock_within(path: Path, seconds: float) -> int | None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     deadline = time.monotonic() + seconds
     while True:
@@ -99,8 +104,8 @@ def _lock_within(path: Path, seconds: float) -> int | None:
 
 
 def _described(path: Path) -> str:
-    written = path.read_text().strip()
-    return f"process {written}" if written else "another process"
+    there = holders(path)
+    return f"process {there[0]}" if there else "another process"
 
 
 def _holders_in_proc(path: Path) -> Iterator[int]:
@@ -112,16 +117,17 @@ def _holders_in_proc(path: Path) -> Iterator[int]:
 
 def _holds(process: Path, facts: os.stat_result) -> bool:
     with suppress(OSError):  # processes come and go, and others' are not ours to read
-        for descriptor in (process / "fd").iterdir():
-            if os.path.samestat(descriptor.stat(), facts) and _is_locked(descriptor):
-                return True
+        return any(_is_locked(each, facts) for each in (process / "fd").iterdir())
     return False
 
 
-def _is_locked(descriptor: Path) -> bool:
+def _is_locked(descriptor: Path, facts: os.stat_result) -> bool:
     """Opening the file is not holding it: the kernel names the lock beside the descriptor."""
-    information = descriptor.parents[1] / "fdinfo" / descriptor.name
-    return re.search(r"^lock:.*FLOCK", information.read_text(), re.MULTILINE) is not None
+    with suppress(OSError):  # its process is at work and closed it meanwhile
+        if os.path.samestat(descriptor.stat(), facts):
+            information = descriptor.parents[1] / "fdinfo" / descriptor.name
+            return re.search(r"^lock:.*FLOCK", information.read_text(), re.MULTILINE) is not None
+    return False
 
 
 def _holders_by_lsof(path: Path) -> Iterator[int]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from hephaestus_tickets.app import migrate, socket_url
+from hephaestus_tickets.app import migrate
 from hephaestus_tickets.db import DatabaseSettings
-from hephaestus_tickets.local.home import prepare_home
-from hephaestus_tickets.local.postgres import embedded_postgres
-
-# The home is one process's at a time; another that only sets it up is done in seconds.
-PATIENCE_S = 30.0
+from hephaestus_tickets.local.settings import HomeSettings
+from hephaestus_tickets.local.visiting import visiting
 
 
 def init_database() -> bool:
@@ -16,8 +13,8 @@ def init_database() -> bool:
     settings = DatabaseSettings()
     if settings.host:
         return migrate(settings.url())
-    with embedded_postgres(prepare_home(), patience=PATIENCE_S) as socket:
-        return migrate(socket_url(socket))
+    with visiting(HomeSettings().home) as visit:
+        return visit.was_migrated
 
 
 if __name__ == "__main__":

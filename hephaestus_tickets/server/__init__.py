@@ -1,12 +1,15 @@
-"""The catalogue as MCP: tools, resources and prompts of one session."""
+"""The catalogue as MCP: tools, resources and prompts, for any number of sessions."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from mcp import MCPError
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.tools import Tool
 from mcp_types import (
     INVALID_PARAMS,
     CallToolResult,
@@ -15,7 +18,7 @@ from mcp_types import (
 )
 
 from hephaestus_tickets import __version__
-from hephaestus_tickets.operations import UnknownTool, operations_of
+from hephaestus_tickets.operations import Toolset, UnknownTool, operations_of
 from hephaestus_tickets.server.calls import Calls, Session
 from hephaestus_tickets.server.prompts import add_prompts
 from hephaestus_tickets.server.resources import add_resources
@@ -29,15 +32,26 @@ ticket from moving; resolving the last one unblocks those that wait. Fields that
 a reply are empty or false."""
 
 
-class TicketServer(MCPServer[None]):
+class TicketServer(MCPServer[Session]):
     """Refuses what is not there in our words, in every era alike."""
 
+    def __init__(self, tools: list[Tool], own: Session | None) -> None:
+        super().__init__(
+            "hephaestus-tickets",
+            title="Hephaestus Tickets",
+            version=__version__,
+            instructions=INSTRUCTIONS,
+            log_level="WARNING",
+            tools=tools,
+            lifespan=lambda _: _state(own),
+        )
+        self._names = tuple(tool.name for tool in tools)
+
     async def call_tool(
-        self, name: str, arguments: dict[str, Any], context: Context[None, Any] | None = None
+        self, name: str, arguments: dict[str, Any], context: Context[Session, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:  # Any: JSON, and the SDK's signature
-        shown = [tool.name for tool in await self.list_tools()]
-        if name not in shown:
-            unknown = UnknownTool(name, shown)
+        if name not in self._names:
+            unknown = UnknownTool(name, self._names)
             raise ToolError(f"{unknown.code}: {unknown}")
         return await super().call_tool(name, arguments, context)
 
@@ -45,7 +59,7 @@ class TicketServer(MCPServer[None]):
         self,
         name: str,
         arguments: dict[str, Any] | None = None,  # Any: JSON
-        context: Context[None, Any] | None = None,  # Any: the SDK's signature
+        context: Context[Session, Any] | None = None,  # Any: the SDK's signature
     ) -> GetPromptResult | InputRequiredResult:  # Any: as above
         try:
             return await super().get_prompt(name, arguments, context)
@@ -53,19 +67,23 @@ class TicketServer(MCPServer[None]):
             raise MCPError(code=INVALID_PARAMS, message=str(refusal)) from refusal
 
 
-def build_server(calls: Calls, session: Session) -> MCPServer[None]:
-    """The MCP server of one session, with the tools of its toolsets."""
+@asynccontextmanager
+async def _state(own: Session | None) -> AsyncGenerator[Session]:
+    if own is None:
+        raise RuntimeError("this server has no session of its own: run_session gives it one")
+    yield own
+
+
+def build_server(
+    calls: Calls, toolsets: frozenset[Toolset], session: Session | None = None
+) -> MCPServer[Session]:
+    """A server with the tools of those toolsets, for every session that `run_session` runs on it.
+
+    A session given here is that of the SDK's own ways to run a server, as `Client(server)`.
+    """
     server = TicketServer(
-        "hephaestus-tickets",
-        title="Hephaestus Tickets",
-        version=__version__,
-        instructions=INSTRUCTIONS,
-        log_level="WARNING",
-        tools=[
-            OperationTool.of(operation, calls, session.caller)
-            for operation in operations_of(session.toolsets)
-        ],
+        [OperationTool.of(operation, calls) for operation in operations_of(toolsets)], session
     )
-    add_resources(server, calls, session.caller)
+    add_resources(server, calls)
     add_prompts(server)
     return server

@@ -9,8 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
+
 from hephaestus_tickets.domain.caller import Caller
 from hephaestus_tickets.domain.errors import TicketError
+from hephaestus_tickets.domain.retry import Effect
 from hephaestus_tickets.operations import Operation, Toolset
 from hephaestus_tickets.schemas.replies import Reply
 from hephaestus_tickets.services.agents import AgentRegister
@@ -18,13 +21,21 @@ from hephaestus_tickets.services.unit_of_work import Units
 
 logger = logging.getLogger("hephaestus_tickets.calls")
 
+# However much one session asks for at once, connections are left for the others.
+TURNS = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One client: who it is and which tools it sees."""
+    """One client: who it is, which tools it sees, and its turns on the database."""
 
     caller: Caller
     toolsets: frozenset[Toolset]
+    turns: anyio.Semaphore = field(
+        default_factory=lambda: anyio.Semaphore(TURNS, fast_acquire=True),
+        compare=False,
+        repr=False,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +45,25 @@ class Calls:
     units: Units
     register: AgentRegister = field(default_factory=AgentRegister)
 
+    async def run_for(
+        self,
+        session: Session,
+        operation: Operation,
+        raw: Mapping[str, Any],  # Any: JSON
+    ) -> Reply:
+        """As `run`, when one of the session's turns is free."""
+        async with session.turns:
+            return await self.run(operation, raw, session.caller)
+
     async def run(self, operation: Operation, raw: Mapping[str, Any], caller: Caller) -> Reply:
         """Raises a TicketError whose text is for the caller; anything else is our fault."""
         started = time.perf_counter()
         try:
             arguments = operation.parse(raw)
-            reply = await self.units.run(caller, lambda work: operation.call(work, arguments))
+            effect = Effect.NOTHING if operation.kind == "read" else Effect.ROWS
+            reply = await self.units.run(
+                caller, lambda work: operation.call(work, arguments), effect=effect
+            )
         except TicketError as refusal:
             _log(operation, caller, started, refusal.code)
             raise
@@ -65,4 +89,8 @@ def _log(operation: Operation, caller: Caller, started: float, outcome: str) -> 
 
 def compact(reply: Reply) -> str:
     """The reply as compact JSON text, in UTF-8 as it is."""
-    return json.dumps(reply.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
+    return compact_text(reply.model_dump(mode="json"))
+
+
+def compact_text(shown: Mapping[str, Any]) -> str:  # Any: JSON
+    return json.dumps(shown, ensure_ascii=False, separators=(",", ":"))

@@ -7,12 +7,14 @@ from typing import Annotated
 from mcp.server.mcpserver import MCPServer
 from pydantic import Field
 
+from hephaestus_tickets.server.calls import Session
+
 TicketRef = Annotated[str, Field(description="The ticket's id, for example ticket-12")]
 Report = Annotated[str, Field(description="What goes wrong, in any words")]
 Goal = Annotated[str, Field(description="What the feature should do")]
 
 
-def add_prompts(server: MCPServer[None]) -> None:
+def add_prompts(server: MCPServer[Session]) -> None:
     server.prompt(title="Work on a ticket", description="Take a ticket and see it through.")(
         work_on_ticket
     )

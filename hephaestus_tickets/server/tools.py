@@ -10,10 +10,9 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetad
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import PrivateAttr
 
-from hephaestus_tickets.domain.caller import Caller
 from hephaestus_tickets.domain.errors import TicketError
 from hephaestus_tickets.operations import Operation
-from hephaestus_tickets.server.calls import Calls, compact
+from hephaestus_tickets.server.calls import Calls, Session, compact_text
 
 
 class OperationTool(Tool):
@@ -24,10 +23,9 @@ class OperationTool(Tool):
 
     _operation: Operation = PrivateAttr()
     _calls: Calls = PrivateAttr()
-    _caller: Caller = PrivateAttr()
 
     @classmethod
-    def of(cls, operation: Operation, calls: Calls, caller: Caller) -> OperationTool:
+    def of(cls, operation: Operation, calls: Calls) -> OperationTool:
         tool = cls(
             fn=operation.method,
             name=operation.name,
@@ -39,17 +37,18 @@ class OperationTool(Tool):
             context_kwarg=None,
             annotations=annotations_of(operation),
         )
-        tool._operation, tool._calls, tool._caller = operation, calls, caller
+        tool._operation, tool._calls = operation, calls
         return tool
 
     async def run(
         self,
         arguments: dict[str, Any],  # Any: JSON
-        context: Any,  # noqa: ARG002 - the SDK's signature; our session is the caller
+        context: Any,  # the SDK's signature; on our servers a Context[Session, Any]
         convert_result: bool = False,  # noqa: ARG002 - as above: the result is always whole
     ) -> CallToolResult:
         try:
-            reply = await self._calls.run(self._operation, arguments, self._caller)
+            session: Session = context.request_context.lifespan_context
+            reply = await self._calls.run_for(session, self._operation, arguments)
         except TicketError as refusal:
             raise ToolError(f"{refusal.code}: {refusal}") from refusal
         except Exception as fault:  # the edge: of a fault of ours nothing may reach the caller
@@ -57,9 +56,10 @@ class OperationTool(Tool):
                 f"internal_error: {self.name} failed inside the tracker. Look with get_ticket or "
                 "get_tickets at what was saved before you try again."
             ) from fault
+        shown = reply.model_dump(mode="json")
         return CallToolResult(
-            content=[TextContent(type="text", text=compact(reply))],
-            structured_content=reply.model_dump(mode="json"),
+            content=[TextContent(type="text", text=compact_text(shown))],
+            structured_content=shown,
         )
 
 

@@ -43,7 +43,7 @@ async def connected(
     session = Session(Caller(agent_id=agent_id, is_bound=True), toolsets)
     async with (
         open_calls(url) as calls,
-        Client(build_server(calls, session), mode=mode) as client,
+        Client(build_server(calls, toolsets, session), mode=mode) as client,
     ):
         yield client
 

@@ -54,7 +54,9 @@ from hephaestus_tickets.services.violations import (
     ConstraintConflict,
     ConstraintInvalid,
     DatabaseBusy,
+    DatabaseFull,
     DatabaseUnavailable,
+    OutcomeUnknown,
 )
 
 _COLUMNS = ("backlog", "in_progress", "done")
@@ -77,6 +79,7 @@ EXAMPLES: tuple[TicketError, ...] = (
     ),
     ConstraintInvalid("ck_tickets_title", CONSTRAINTS["ck_tickets_title"][1]),
     DatabaseBusy(),
+    DatabaseFull(),
     DatabaseUnavailable(),
     EmptyComment(),
     EntryNotFound("ticket-12", "comment-99"),
@@ -89,6 +92,7 @@ EXAMPLES: tuple[TicketError, ...] = (
     InvalidWorkflowId("my workflow"),
     MetadataTooLarge(5_120),
     NotNullable(["title", "priority"]),
+    OutcomeUnknown(),
     ParentCycle(["ticket-1", "ticket-2", "ticket-1"]),
     ReadOnlyField({name: READ_ONLY_FIELDS[name] for name in ("status", "created_at")}),
     ReopenNotAllowed("ticket-12", "done"),

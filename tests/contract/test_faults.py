@@ -28,7 +28,8 @@ def broken(calls: Calls, database_url: URL) -> Calls:
 async def test_a_fault_is_told_without_its_inside_and_logged_with_it(
     broken: Calls, mode: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = build_server(broken, Session(Caller(agent_id="a"), frozenset({"core"})))
+    session = Session(Caller(agent_id="a"), frozenset({"core"}))
+    server = build_server(broken, session.toolsets, session)
     async with Client(server, mode=mode) as client:
         result = await client.call_tool("get_ticket", {"ticket_id": "ticket-1"})
         with pytest.raises(MCPError) as refused:

@@ -12,7 +12,7 @@ from mcp import Client
 from mcp_types import Tool
 from sqlalchemy import URL
 
-from hephaestus_tickets.app import SessionSettings
+from hephaestus_tickets.app.sessions import SessionSettings
 from hephaestus_tickets.db import Database
 from hephaestus_tickets.domain.caller import Caller
 from hephaestus_tickets.operations import OPERATIONS, Operation, Toolset
@@ -71,7 +71,7 @@ async def tools() -> dict[str, Tool]:
 async def listed(toolsets: frozenset[Toolset]) -> dict[str, Tool]:
     calls = Calls(Units(Database(URL.create("postgresql+psycopg"))))
     session = Session(Caller(agent_id="a"), toolsets)
-    async with Client(build_server(calls, session), mode="legacy") as client:
+    async with Client(build_server(calls, toolsets, session), mode="legacy") as client:
         return {tool.name: tool for tool in (await client.list_tools()).tools}
 
 

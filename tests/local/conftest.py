@@ -27,8 +27,19 @@ def _may_mount() -> bool:
 
 collect_ignore = [
     *([] if is_root() else ["test_home_of_root.py"]),
-    *([] if _may_mount() else ["test_disks.py"]),
+    *([] if _may_mount() else ["test_disks.py", "test_full_disks.py"]),
 ]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rounds", type=int, help="How often each victim is killed (5).")
+
+
+@pytest.fixture(scope="session")
+def rounds(request: pytest.FixtureRequest) -> int:
+    # Without this folder on the command line pytest meets the option too late to know it.
+    given = request.config.getoption("--rounds", default=None)
+    return 5 if given is None else int(given)
 
 
 @pytest.fixture(scope="session")

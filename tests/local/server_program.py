@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pwd
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from enum import Enum, auto
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,9 +19,17 @@ import psycopg
 from hephaestus_tickets.domain.errors import SetupError
 from hephaestus_tickets.local.binaries import Binaries
 from hephaestus_tickets.local.home import prepare_home
-from hephaestus_tickets.local.postgres import PostgresSocket, embedded_postgres
+from hephaestus_tickets.local.locks import RESTART_S, only_server
+from hephaestus_tickets.local.postgres import Postgres, PostgresSocket, running_postgres
 
-Line: TypeAlias = "Connection[Any, Any]"  # plain values: SQL one way, rows the other
+Line: TypeAlias = "Connection[Any, Any]"  # plain values: SQL or an Ask one way, answers the other
+
+_PR_SET_DUMPABLE = 4
+
+
+class Ask(Enum):
+    IS_RUNNING = auto()
+    RELAUNCH = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +52,12 @@ def run(order: Order, line: Line) -> None:
         _become(order.account)
     try:
         home = prepare_home(order.home)
-        with embedded_postgres(home, binaries=order.binaries, keeper=order.keeper) as socket:
-            line.send(Hello(directory=socket.directory))
-            _serve(socket, line)
+        with (
+            only_server(home, RESTART_S),
+            running_postgres(home, binaries=order.binaries, keeper=order.keeper) as postgres,
+        ):
+            line.send(Hello(directory=postgres.socket.directory))
+            _serve(postgres, line)
     except SetupError as error:
         line.send(Hello(refused=str(error)))
 
@@ -52,19 +67,35 @@ def _become(name: str) -> None:
     os.setgroups([entry.pw_gid])
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)
+    if sys.platform == "linux":
+        # Who changed its account is hidden from it; a process that it starts itself is not.
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
 
 
-def _serve(socket: PostgresSocket, line: Line) -> None:
+def _serve(postgres: Postgres, line: Line) -> None:
     """Until the test hangs up; SQL in a tuple is not waited for."""
+    socket = postgres.socket
     try:
         while True:
             match line.recv():
+                case Ask.IS_RUNNING:
+                    line.send(postgres.is_running())
+                case Ask.RELAUNCH:
+                    line.send(_relaunched(postgres))
                 case (str(statement),):
                     threading.Thread(target=_rows, args=(socket, statement), daemon=True).start()
                 case statement:
                     line.send(_rows(socket, statement))
     except EOFError:
         return
+
+
+def _relaunched(postgres: Postgres) -> str:
+    """What was wrong with it; the waiting is another thread's, as where many are served."""
+    postgres.relaunch()
+    with ThreadPoolExecutor() as threads:
+        refusal = threads.submit(postgres.wait_until_accepting).exception()
+    return str(refusal or "")
 
 
 def _rows(socket: PostgresSocket, statement: str) -> list[tuple[Any, ...]]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import server_program
-from server_program import Hello, Line, Order
+from server_program import Ask, Hello, Line, Order
 
 from hephaestus_tickets.local.accounts import Account, is_root
 from hephaestus_tickets.local.binaries import Binaries
@@ -114,6 +114,16 @@ class Server(Starting):
     def begin(self, sql: str) -> None:
         """Lets it run in the background."""
         self.line.send((sql,))
+
+    def is_running(self) -> bool:
+        """Whether its PostgreSQL is."""
+        self.line.send(Ask.IS_RUNNING)
+        return self.line.recv()
+
+    def relaunch(self) -> str:
+        """Why its PostgreSQL does not accept connections again; empty where it does."""
+        self.line.send(Ask.RELAUNCH)
+        return self.line.recv()
 
 
 class Start(Protocol):

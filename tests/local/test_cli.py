@@ -20,8 +20,10 @@ from typer.testing import CliRunner
 from hephaestus_tickets import __version__, cli
 from hephaestus_tickets.db import REVISION
 from hephaestus_tickets.local.binaries import find_binaries
+from hephaestus_tickets.local.ending import throwaway_tracker
 from hephaestus_tickets.local.home import Home, throwaway_home
 from hephaestus_tickets.local.locks import holders
+from hephaestus_tickets.scripts.readme import README
 
 COMMANDS = re.findall(
     r"^  ([a-z][a-z-]+)  ", CliRunner().invoke(cli.app, ["--help"]).stdout, re.MULTILINE
@@ -31,7 +33,7 @@ COMMANDS = re.findall(
 @pytest.fixture(scope="module")
 def home() -> Iterator[Home]:
     """One home for this file: each test leaves it startable."""
-    with throwaway_home() as home:
+    with throwaway_tracker() as home:
         yield home
 
 
@@ -51,7 +53,9 @@ def own_server(database_url: URL, monkeypatch: pytest.MonkeyPatch) -> URL:
 
 
 def test_the_commands_are_those_of_the_readme() -> None:
-    assert {"demo", "init-db", "backup", "doctor", "stdio"} <= set(COMMANDS)
+    assert set(COMMANDS) == set(cli.COMMANDS)
+    readme = README.read_text()
+    assert [name for name in COMMANDS if f"`hephaestus-tickets {name}" not in readme] == ["stdio"]
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
@@ -77,6 +81,7 @@ def test_what_is_not_a_command_is_refused_with_the_way_to_the_help(
     assert "Traceback" not in err
 
 
+@pytest.mark.usefixtures("own_home")
 @pytest.mark.parametrize(
     ("name", "value", "command"),
     [
@@ -162,9 +167,8 @@ def test_several_processes_may_make_one_database_at_once(database_url: URL, home
 
 
 def test_several_processes_may_make_one_home_at_once() -> None:
-    with throwaway_home() as empty:
+    with throwaway_tracker() as empty:
         said = at_once(empty, 3)
-        assert holders(empty.postgres_lock) == []
     assert sorted(said) == [
         (0, "Nothing to do.\n", ""),
         (0, "Nothing to do.\n", ""),
@@ -182,8 +186,17 @@ def at_once(home: Home, count: int, **settings: str) -> list[Said]:
     return [(ending.status, ending.out.decode(), ending.err) for ending in endings]
 
 
-def test_the_embedded_database_is_made_checked_and_saved_and_nothing_is_left_running(
-    own_home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def new_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    """HEPHAESTUS_HOME leads to a home that no server has served."""
+    monkeypatch.delenv("DB_HOST", raising=False)
+    with throwaway_tracker() as home:
+        monkeypatch.setenv("HEPHAESTUS_HOME", str(home.root))
+        yield home
+
+
+def test_the_embedded_database_is_made_checked_saved_and_stopped(
+    new_home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert say(capsys, "init-db") == (0, "The schema was brought up to date.\n", "")
     assert say(capsys, "init-db") == (0, "Nothing to do.\n", "")
@@ -193,7 +206,10 @@ def test_the_embedded_database_is_made_checked_and_saved_and_nothing_is_left_run
     assert "FAIL" not in out
     status, _, err = say(capsys, "backup", str(tmp_path / "tickets.dump"))
     assert (status, err) == (0, "")
-    assert holders(own_home.postgres_lock) == []
+    status, out, err = say(capsys, "stop")
+    assert (status, err) == (0, "")
+    assert out.endswith(" has ended.\n")
+    assert holders(new_home.server_lock) + holders(new_home.postgres_lock) == []
 
 
 def test_doctor_looks_at_the_server_that_is_named(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from servers import Place, Start, copy_of
+from servers import Place, Start, copy_of, postmaster_pid, until
 
 from hephaestus_tickets.local.health import check_home
+from hephaestus_tickets.local.home import Home
+from hephaestus_tickets.local.locks import holders
 
 
 @pytest.fixture
@@ -74,6 +78,28 @@ def test_a_home_on_a_disk_that_became_full_is_refused_and_serves_again(
         server = start(home)
         assert server.rows("SELECT 1") == [(1,)]
         assert server.end() == 0
+
+
+def test_a_postgresql_that_a_full_disk_keeps_away_comes_back_when_there_is_room(
+    place: Place, start: Start
+) -> None:
+    disk = place.directory / "full meanwhile"
+    disk.mkdir()
+    with _mounted(disk, "size=256m,mode=0711"), copy_of(place, start, disk / "home") as root:
+        server, home = start(root), Home(root=root, account=place.data_owner)
+        os.kill(postmaster_pid(home), signal.SIGKILL)
+        until(lambda: not server.is_running())
+        (home.data / "postmaster.pid").unlink()  # or its successor could have its room
+        _fill(disk / "filler")
+        assert server.relaunch() == (
+            f"PostgreSQL did not start (the disk is full); {home.log} says more."
+        )
+        (disk / "filler").unlink()
+        assert server.relaunch() == ""
+        assert server.rows("SELECT 1") == [(1,)]
+        _fill(disk / "filler")
+        assert server.end() == 0
+        assert holders(home.postgres_lock) == []
 
 
 def _fill(file: Path) -> None:

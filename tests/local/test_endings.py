@@ -20,8 +20,8 @@ from servers import (
 )
 
 from hephaestus_tickets.local.home import Home
-from hephaestus_tickets.local.locks import holders
-from hephaestus_tickets.local.postgres import embedded_postgres
+from hephaestus_tickets.local.locks import holders, only_server
+from hephaestus_tickets.local.postgres import running_postgres
 
 _FOREVER = "SELECT count(*) FROM generate_series(1, 100000000000)"
 _BUSY = "SELECT count(*) FROM pg_stat_activity WHERE query ~ 'series' AND pid <> pg_backend_pid()"
@@ -172,14 +172,14 @@ def test_a_keeper_does_what_the_kernel_does_elsewhere(places: dict[str, Place]) 
 
 
 def test_an_interrupted_block_leaves_nothing(home: Home) -> None:
-    with pytest.raises(KeyboardInterrupt), embedded_postgres(home):
+    with pytest.raises(KeyboardInterrupt), only_server(home, 0), running_postgres(home):
         raise KeyboardInterrupt
     assert holders(home.postgres_lock) == []
     assert holders(home.server_lock) == []
 
 
 def test_an_error_of_the_block_is_not_explained_away(home: Home) -> None:
-    with pytest.raises(FileNotFoundError, match="ours"), embedded_postgres(home):
+    with pytest.raises(FileNotFoundError, match="ours"), running_postgres(home):
         raise FileNotFoundError("ours")
 
 
@@ -188,7 +188,7 @@ def test_postgresql_is_not_started_where_the_end_of_a_thread_would_end_it(home: 
 
     def start() -> None:
         try:
-            with embedded_postgres(home, keeper=False):
+            with running_postgres(home, keeper=False):
                 pass
         except RuntimeError as error:
             raised.append(str(error))

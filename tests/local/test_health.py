@@ -26,7 +26,7 @@ def _finding(root: Path, name: str) -> Finding:
 
 def test_a_home_that_is_not_made_yet_is_healthy_and_stays_unmade(directory: Path) -> None:
     findings = check_home(directory / "home")
-    names = ["binaries", "home", "permissions", "disk", "data", "locks"]
+    names = ["binaries", "home", "permissions", "disk", "data", "locks", "server"]
     assert [finding.name for finding in findings] == names
     assert all(finding.ok for finding in findings)
     assert not (directory / "home").exists()

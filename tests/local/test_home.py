@@ -14,7 +14,8 @@ from servers import directory_of
 from hephaestus_tickets.domain.errors import SetupError
 from hephaestus_tickets.local.accounts import is_root
 from hephaestus_tickets.local.disk import check_room, explained
-from hephaestus_tickets.local.home import HomeSettings, prepare_home, throwaway_home
+from hephaestus_tickets.local.home import prepare_home, throwaway_home
+from hephaestus_tickets.local.settings import HomeSettings
 
 
 @pytest.fixture

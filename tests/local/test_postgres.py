@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from hephaestus_tickets.local.accounts import is_root
 from hephaestus_tickets.local.binaries import Binaries, every_binaries
 from hephaestus_tickets.local.cluster import NAME
 from hephaestus_tickets.local.home import throwaway_home
-from hephaestus_tickets.local.postgres import embedded_postgres
+from hephaestus_tickets.local.postgres import running_postgres
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +30,8 @@ def test_a_second_process_is_refused_in_one_sentence_that_names_the_first(
     place: Place, server: Server, start: Start
 ) -> None:
     assert start().greeting.refused == (
-        f"{place.home} is in use by process {server.pid}; end that one first, "
-        "or set HEPHAESTUS_HOME to another directory."
+        f"{place.home} is in use by process {server.pid}; end that one with "
+        "`hephaestus-tickets stop`, or set HEPHAESTUS_HOME to another directory."
     )
     assert server.rows("SELECT 1") == [(1,)]
 
@@ -115,9 +116,14 @@ def _owner_and_mode(path: Path) -> tuple[str, int]:
 def test_every_postgresql_of_this_machine_will_do(found: Binaries) -> None:
     with (
         throwaway_home() as home,
-        embedded_postgres(home, binaries=found) as socket,
+        running_postgres(home, binaries=found) as postgres,
         psycopg.connect(
-            host=str(socket.directory), port=socket.port, user=socket.user, dbname=socket.database
+            host=str(postgres.socket.directory), user=NAME, dbname=postgres.socket.database
         ) as connection,
     ):
         assert connection.info.server_version // 10_000 == found.major
+
+
+def test_its_client_library_is_not_loaded_before_postgresql_starts() -> None:
+    program = "import sys, hephaestus_tickets.local.postgres; sys.exit('psycopg' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
