@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
 
+from psycopg import AsyncConnection, sql
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy import URL, Connection, Engine, create_engine, inspect, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import URL, Connection, Engine, create_engine, func, inspect, select, text
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from hephaestus_tickets.domain.errors import SetupError
 
-REVISION = "0001"
-REVISIONS = ("0001",)
+REVISION = "0002"
+REVISIONS = ("0001", "0002")
+# Who waits for tickets to index listens here.
+INDEX_CHANNEL = "hephaestus_index"
+_COALESCE_SECONDS = 0.1
 CONNECT_SECONDS = 5
 # No call waits for ever: a lock that is not had in this time is a refusal, not a hang.
 LOCK_SECONDS = 20
@@ -96,6 +101,19 @@ def connect_args(*, seconds: int = CONNECT_SECONDS) -> dict[str, object]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Hears what is told on its channel."""
+
+    connection: AsyncConnection
+
+    async def heard(self, seconds: float) -> bool:
+        """Whether anything came in that time. Raises psycopg.Error where the connection is lost."""
+        async for _ in self.connection.notifies(timeout=seconds, stop_after=1):
+            return True
+        return False
+
+
 class Database:
     """The pool of connections. It takes none before a session's first statement."""
 
@@ -111,14 +129,58 @@ class Database:
             pool_pre_ping=True,
         )
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
+        self._to_tell: set[str] = set()
+        self._telling: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def get_session(self) -> AsyncGenerator[AsyncSession]:
         """One transaction: committed when the block ends well, else rolled back."""
-        async with self._sessions.begin() as session:
+        async with self._sessions() as session:
             yield session
+            await session.commit()
+
+    def tell(self, channel: str) -> None:
+        """Wakes who listens, soon: all who ask within a moment share one NOTIFY.
+
+        Within the transactions it would make their commits wait for each other. A lost one costs
+        the listener its next look.
+        """
+        if channel in self._to_tell:
+            return
+        self._to_tell.add(channel)
+        task = asyncio.create_task(self._tell(channel))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def _tell(self, channel: str) -> None:
+        await asyncio.sleep(_COALESCE_SECONDS)
+        self._to_tell.discard(channel)
+        with suppress(SQLAlchemyError):
+            async with self._engine.begin() as connection:
+                await connection.execute(select(func.pg_notify(channel, "")))
+
+    @asynccontextmanager
+    async def listening(self, channel: str) -> AsyncGenerator[Listening]:
+        """A connection of its own, beside the pool. Raises psycopg.Error."""
+        connection = await AsyncConnection.connect(
+            autocommit=True,
+            host=self.url.host,
+            port=self.url.port,
+            user=self.url.username,
+            password=self.url.password,
+            dbname=self.url.database,
+            sslmode=str(self.url.query.get("sslmode", "prefer")),
+            connect_timeout=CONNECT_SECONDS,
+            application_name="hephaestus-tickets",
+        )
+        try:
+            await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+            yield Listening(connection)
+        finally:
+            connection.pgconn.finish()  # waits for nothing: who is cancelled could not
 
     async def close(self) -> None:
+        await asyncio.gather(*self._telling)
         await self._engine.dispose()
 
 

@@ -17,12 +17,13 @@ from hephaestus_tickets.schemas.lean import lean_schema
 from hephaestus_tickets.schemas.replies import Reply
 from hephaestus_tickets.services.board_service import BoardService
 from hephaestus_tickets.services.ticket_history_service import TicketHistoryService
+from hephaestus_tickets.services.ticket_search_service import TicketSearchService
 from hephaestus_tickets.services.ticket_service import TicketService
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 
 Toolset = Literal["core", "plan", "admin"]
 Kind = Literal["read", "write", "wait"]
-Service: TypeAlias = type[TicketService | TicketHistoryService | BoardService]
+Service: TypeAlias = type[TicketService | TicketHistoryService | BoardService | TicketSearchService]
 # A bound service method: its keyword arguments are described by its own signature.
 Method = Callable[..., Awaitable[Reply]]
 
@@ -279,6 +280,43 @@ OPERATIONS: tuple[Operation, ...] = (
         toolset="admin",
         is_idempotent=True,
         renamed="record_commit_link",
+    ),
+    Operation(
+        service=TicketSearchService,
+        method=TicketSearchService.hybrid_search,
+        verb="POST",
+        path="/tickets/search",
+        kind="read",
+    ),
+    Operation(
+        service=TicketSearchService,
+        method=TicketSearchService.semantic_search,
+        verb="POST",
+        path="/tickets/search/semantic",
+        kind="read",
+    ),
+    Operation(
+        service=TicketSearchService,
+        method=TicketSearchService.search_by_keywords,
+        verb="POST",
+        path="/tickets/search/keywords",
+        kind="read",
+    ),
+    Operation(
+        service=TicketSearchService,
+        method=TicketSearchService.index_ticket,
+        verb="POST",
+        path="/tickets/index",
+        toolset="admin",
+        is_idempotent=True,
+    ),
+    Operation(
+        service=TicketSearchService,
+        method=TicketSearchService.reindex_ticket,
+        verb="POST",
+        path="/tickets/reindex",
+        toolset="admin",
+        is_idempotent=True,
     ),
 )
 

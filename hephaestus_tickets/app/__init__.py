@@ -10,6 +10,9 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 from sqlalchemy import URL
 
+from hephaestus_tickets.adapters.embeddings import EmbeddingSettings
+from hephaestus_tickets.adapters.vectors import QdrantSettings
+from hephaestus_tickets.app.search import SearchSettings
 from hephaestus_tickets.app.sessions import SessionSettings, setting_fault
 from hephaestus_tickets.db import DatabaseSettings, blocking_connection, check_database
 from hephaestus_tickets.db import open_database as open_pool
@@ -21,6 +24,7 @@ from hephaestus_tickets.local.settings import HomeSettings, LocalServerSettings
 from hephaestus_tickets.local.visiting import Visit, visiting
 from hephaestus_tickets.migrations import upgrade
 from hephaestus_tickets.server.calls import Calls
+from hephaestus_tickets.services.semantic import Semantic
 from hephaestus_tickets.services.unit_of_work import Units
 
 # What the environment may say.
@@ -29,6 +33,9 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     LocalServerSettings,
     SessionSettings,
     DatabaseSettings,
+    QdrantSettings,
+    EmbeddingSettings,
+    SearchSettings,
 )
 
 
@@ -88,6 +95,6 @@ def migrate(url: URL) -> bool:
 
 
 @asynccontextmanager
-async def open_calls(url: URL) -> AsyncGenerator[Calls]:
+async def open_calls(url: URL, semantic: Semantic | None = None) -> AsyncGenerator[Calls]:
     async with open_pool(url) as database:
-        yield Calls(Units(database))
+        yield Calls(Units(database, semantic))

@@ -19,8 +19,10 @@ from mcp.server.mcpserver import MCPServer
 from pydantic import ValidationError
 
 from hephaestus_tickets.app import migrate, open_calls, socket_url
+from hephaestus_tickets.app.search import open_semantic
 from hephaestus_tickets.app.sessions import session_of, setting_fault
 from hephaestus_tickets.domain.errors import SetupError
+from hephaestus_tickets.indexing import Indexer
 from hephaestus_tickets.local.children import open_log
 from hephaestus_tickets.local.editions import Edition
 from hephaestus_tickets.local.endpoint import digest
@@ -81,7 +83,8 @@ def _allow_descriptors() -> None:
 
 
 async def _serve(home: Home, postgres: Postgres, terms: Terms, was_migrated: bool) -> None:
-    async with open_calls(socket_url(postgres.socket)) as calls:
+    url = socket_url(postgres.socket)
+    async with open_semantic(home) as semantic, open_calls(url, semantic) as calls:
         await LocalServer(home, postgres, calls, terms, was_migrated=was_migrated).run()
 
 
@@ -108,6 +111,7 @@ class LocalServer:
                 tasks.start_soon(self._obey_signals)
                 tasks.start_soon(self._watch)
                 tasks.start_soon(self._receive, tasks)
+                tasks.start_soon(Indexer(self._calls.units, is_alone=True).run)
                 await self._leaving.wait()
                 tasks.cancel_scope.cancel()
         finally:

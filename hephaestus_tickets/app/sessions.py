@@ -61,7 +61,12 @@ def session_of(chosen: dict[str, str]) -> Session:
 
 def setting_fault(error: ValidationError, prefix: str = "") -> str:
     faults = [
-        f"{prefix}{detail['loc'][0]}".upper() + f" ({detail['msg'].lower()})"
+        f"{_variable(str(detail['loc'][0]), prefix)} ({detail['msg'].lower()})"
         for detail in error.errors()
     ]
     return f"A setting in the environment is not valid: {'; '.join(dict.fromkeys(faults))}."
+
+
+def _variable(name: str, prefix: str) -> str:
+    """A field that has a variable's name of its own is reported by that."""
+    return name if name.isupper() else f"{prefix}{name}".upper()

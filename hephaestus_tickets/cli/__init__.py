@@ -34,7 +34,13 @@ COMMANDS = {
     "init-db": ("database", "init_db", "Create the tables or upgrade them."),
     "import": ("exchange", "import_command", "Import a tracker into a workflow."),
     "export": ("exchange", "export_command", "Write a workflow as JSONL."),
+    "reindex": ("reindexing", "reindex", "Index every ticket anew."),
     "backup": ("database", "backup", "Write the whole database to one file."),
+    "embeddings-server": (
+        "embeddings_server",
+        "embeddings_server",
+        "Serve the bundled embedding model.",
+    ),
     "doctor": ("doctor", "doctor", "Say what is wrong and how to mend it."),
 }
 

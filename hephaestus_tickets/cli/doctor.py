@@ -9,6 +9,8 @@ import typer
 from sqlalchemy import URL, text
 
 from hephaestus_tickets import __version__
+from hephaestus_tickets.app import socket_url
+from hephaestus_tickets.app.index_queue import index_queue
 from hephaestus_tickets.db import (
     REVISION,
     DatabaseSettings,
@@ -18,6 +20,7 @@ from hephaestus_tickets.db import (
 from hephaestus_tickets.domain.errors import SetupError
 from hephaestus_tickets.local.health import Finding, check_home
 from hephaestus_tickets.local.settings import HomeSettings
+from hephaestus_tickets.local.visiting import running_socket
 
 
 def doctor() -> None:
@@ -49,8 +52,13 @@ def _findings() -> Iterable[Finding]:
     settings = DatabaseSettings()
     if settings.host:
         yield _server(settings.url())
-    else:
-        yield from check_home(HomeSettings().home)
+        yield _index(settings.url())
+        return
+    home = HomeSettings().home
+    yield from check_home(home)
+    running = running_socket(home)
+    if running is not None:
+        yield _index(socket_url(running))
 
 
 def _server(url: URL) -> Finding:
@@ -63,3 +71,13 @@ def _server(url: URL) -> Finding:
         return Finding(name="database", ok=False, detail=where, mend=str(error))
     detail = f"{where} answers, PostgreSQL {version}, schema revision {REVISION}"
     return Finding(name="database", ok=True, detail=detail)
+
+
+def _index(url: URL) -> Finding:
+    """A queue that only waits is well; one that an error holds up is not."""
+    try:
+        queue = index_queue(url)
+    except SetupError as error:
+        return Finding(name="index", ok=False, detail="the queue cannot be read", mend=str(error))
+    mend = "mend what the error says; indexing then goes on by itself" if queue.last_error else ""
+    return Finding(name="index", ok=not queue.last_error, detail=str(queue), mend=mend)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from hephaestus_tickets.app import socket_url
+from hephaestus_tickets.app.index_queue import index_queue
+from hephaestus_tickets.domain.errors import SetupError
 from hephaestus_tickets.domain.text import quotable
 from hephaestus_tickets.local.editions import Edition
 from hephaestus_tickets.local.ending import stopped
 from hephaestus_tickets.local.endpoint import edition
 from hephaestus_tickets.local.home import Home, home_at
 from hephaestus_tickets.local.locks import holders
+from hephaestus_tickets.local.postgres import PostgresSocket
 from hephaestus_tickets.local.settings import HomeSettings
 from hephaestus_tickets.local.visiting import Status, status_of
 
@@ -49,6 +54,7 @@ def _lines(found: Status) -> list[str]:
         f"home          {found['home']}",
         f"log           {found['log'] or 'where `serve` prints'}",
         f"PostgreSQL    {postgres['fault'] or _postgres(postgres)}",
+        f"index         {_index(postgres)}",
         f"upgrade       {_upgrade(found)}",
         f"connections   {len(found['connections'])}",
         *(_connection(each) for each in found["connections"]),
@@ -58,6 +64,15 @@ def _lines(found: Status) -> list[str]:
 def _postgres(postgres: Status) -> str:
     again = f", started again {postgres['restarts']} times" if postgres["restarts"] else ""
     return f"process {postgres['pid']}, socket in {postgres['socket']}{again}"
+
+
+def _index(postgres: Status) -> str:
+    if postgres["fault"]:
+        return "unknown while PostgreSQL is away"
+    try:
+        return str(index_queue(socket_url(PostgresSocket.at(Path(postgres["socket"])))))
+    except SetupError:
+        return "unknown: the database cannot be reached"
 
 
 def _upgrade(found: Status) -> str:

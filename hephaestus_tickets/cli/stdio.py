@@ -13,8 +13,10 @@ from anyio import CancelScope
 from sqlalchemy import URL
 
 from hephaestus_tickets.app import open_calls
+from hephaestus_tickets.app.search import open_semantic
 from hephaestus_tickets.app.sessions import SessionSettings
 from hephaestus_tickets.db import DatabaseSettings, check_database
+from hephaestus_tickets.indexing import Indexer
 from hephaestus_tickets.local import shim
 from hephaestus_tickets.local.home import home_at
 from hephaestus_tickets.local.settings import HomeSettings
@@ -50,8 +52,13 @@ def _own_stdout() -> int:
 
 
 async def _serve(url: URL, settings: SessionSettings, protocol: int) -> None:
-    async with open_calls(url) as calls, anyio.create_task_group() as tasks:
+    async with (
+        open_semantic(None) as semantic,
+        open_calls(url, semantic) as calls,
+        anyio.create_task_group() as tasks,
+    ):
         tasks.start_soon(_end_on_signal, tasks.cancel_scope)
+        tasks.start_soon(Indexer(calls.units, is_alone=False).run)
         session = settings.session()
         await run_session(build_server(calls, session.toolsets), session, 0, protocol)
         tasks.cancel_scope.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,7 @@ from hephaestus_tickets.exchange.records import (
     TicketRecord,
     moment_text,
 )
+from hephaestus_tickets.services.keyword_index import own_weights, title_digest
 
 # A row as JSON, by column.
 Row = dict[str, Any]
@@ -42,7 +44,13 @@ def ticket_row(record: TicketRecord, number: int, workflow_id: str) -> Row:
         "version": record.version,
         "external_ref": record.external_ref,
         "open_blockers": 0,
+        "word_count": sum(weights_of(record).values()),
+        "title_digest": f"\\x{title_digest(record.title).hex()}",
     }
+
+
+def weights_of(record: TicketRecord) -> Counter[str]:
+    return own_weights(record.title, record.description, record.tags, record.external_ref)
 
 
 def comment_rows(comments: Iterable[CommentRecord], number: int) -> Iterable[Row]:

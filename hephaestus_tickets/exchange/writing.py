@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from hephaestus_tickets.db import INDEX_CHANNEL
 from hephaestus_tickets.exchange.edge_plan import EdgePlan
 from hephaestus_tickets.exchange.records import TicketRecord
 from hephaestus_tickets.exchange.rows import (
@@ -17,6 +18,7 @@ from hephaestus_tickets.exchange.rows import (
     commit_rows,
     link_row,
     ticket_row,
+    weights_of,
 )
 from hephaestus_tickets.models import (
     Base,
@@ -29,6 +31,7 @@ from hephaestus_tickets.models import (
     TicketRow,
 )
 from hephaestus_tickets.queries import exchange
+from hephaestus_tickets.services.keyword_index import Words, comment_words, write_words
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 
 JSON_BYTES = 8_000_000
@@ -84,6 +87,10 @@ async def insert_tickets(
     await insert_rows(work, CommitRow, commits)
     await insert_rows(work, HistoryRow, changes)
     await insert_rows(work, IndexJobRow, jobs)
+    work.wakes.add(INDEX_CHANNEL)
+    words = [Words(number, 0, weights_of(record)) for number, record in numbered]
+    rows = await work.session.execute(exchange.comment_texts(list(records)))
+    await write_words(work, [*words, *(comment_words(*row) for row in rows)])
 
 
 async def insert_edges(work: UnitOfWork, workflow_id: str, plan: EdgePlan) -> None:

@@ -23,7 +23,17 @@ SOCKET_NAME = "server.sock"
 LONGEST_HELLO = 65_536  # bytes
 ANSWER_S = 15.0  # a server that is alive says something in this time
 # What a server reads once, when it starts; a client that has others is told so.
-SERVER_SETTINGS = ("HEPHAESTUS_IDLE_SECONDS",)
+SERVER_SETTINGS = (
+    "HEPHAESTUS_IDLE_SECONDS",
+    "QDRANT_URL",
+    "QDRANT_API_KEY",
+    "EMBEDDING_PROVIDER",
+    "EMBEDDING_MODEL",
+    "EMBEDDING_DIM",
+    "EMBEDDING_BASE_URL",
+    "OPENAI_API_KEY",
+    "SEARCH_RANKING",
+)
 _BUSY_PAUSE_S = 0.01
 _LOOK = "`hephaestus-tickets doctor` says more"
 # From <sys/un.h>: the socket module does not name them.

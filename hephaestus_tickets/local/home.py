@@ -83,6 +83,11 @@ class Home:
         return self.run / "server.log"
 
     @property
+    def vectors(self) -> Path:
+        """What can be made anew from the database at any time."""
+        return self.root / "vectors"
+
+    @property
     def socket(self) -> Path:
         return self.run / SOCKET_NAME
 

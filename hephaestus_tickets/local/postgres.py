@@ -45,6 +45,11 @@ class PostgresSocket:
     user: str
     database: str
 
+    @classmethod
+    def at(cls, directory: Path) -> PostgresSocket:
+        """Of a PostgreSQL that we run there."""
+        return cls(directory=directory, port=PORT, user=NAME, database=NAME)
+
 
 @contextmanager
 def running_postgres(
@@ -83,7 +88,7 @@ class Postgres:
     """One postmaster, or after its death another one in its place."""
 
     def __init__(self, plan: _Plan) -> None:
-        self.socket = PostgresSocket(directory=plan.directory, port=PORT, user=NAME, database=NAME)
+        self.socket = PostgresSocket.at(plan.directory)
         self._plan = plan
         self._launched = plan.launch()
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from hephaestus_tickets.domain.errors import SetupError
 from hephaestus_tickets.local.editions import Edition
 from hephaestus_tickets.local.endpoint import answer_to, connected, entered, hello_line, peer
-from hephaestus_tickets.local.home import Home
+from hephaestus_tickets.local.home import Home, home_at
 from hephaestus_tickets.local.postgres import PostgresSocket
 from hephaestus_tickets.local.settings import environment
 
@@ -38,6 +38,17 @@ def visiting(home: Path) -> Generator[Visit]:
     connection, text, _ = entered(str(home), "database", environment())
     with closing(connection):
         yield Visit.model_validate_json(text)
+
+
+def running_socket(home: Path) -> PostgresSocket | None:
+    """The way to the database of the server that runs; starts none."""
+    try:
+        found = status_of(home_at(home))
+    except SetupError:
+        return None
+    if found is None or found["postgres"]["fault"]:
+        return None
+    return PostgresSocket.at(Path(found["postgres"]["socket"]))
 
 
 def status_of(home: Home) -> Status | None:

@@ -8,6 +8,7 @@ from hephaestus_tickets.models.records import (
     HistoryRow,
     IndexJobRow,
 )
+from hephaestus_tickets.models.search import EmbeddingRow, PostingRow, SpaceRow
 from hephaestus_tickets.models.tickets import BlockerRow, LinkRow, TicketRow
 from hephaestus_tickets.models.workflows import AgentRow, BoardRow, WorkflowRow
 
@@ -19,9 +20,12 @@ __all__ = [
     "BoardRow",
     "CommentRow",
     "CommitRow",
+    "EmbeddingRow",
     "HistoryRow",
     "IndexJobRow",
     "LinkRow",
+    "PostingRow",
+    "SpaceRow",
     "TicketRow",
     "WorkflowRow",
 ]

@@ -7,6 +7,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Identity,
     Index,
+    Integer,
     PrimaryKeyConstraint,
     SmallInteger,
     UniqueConstraint,
@@ -52,7 +53,20 @@ class TicketRow(Base):
             "num_nonnulls(claim_holder, claim_token, claim_ends_at) IN (0, 3)",
             name="ck_tickets_claim",
         ),
-        Index("ix_tickets_workflow_id_status", "workflow_id", "status"),
+        CheckConstraint("word_count >= 0", name="ck_tickets_word_count"),
+        # With the count of words, so that their average is read off the index alone.
+        Index(
+            "ix_tickets_workflow_id_status",
+            "workflow_id",
+            "status",
+            postgresql_include=["word_count"],
+        ),
+        Index(
+            "ix_tickets_title_digest",
+            "workflow_id",
+            "title_digest",
+            postgresql_where=text("NOT is_resolved"),
+        ),
         Index("ix_tickets_workflow_id_created_at", "workflow_id", "created_at", "id"),
         Index("ix_tickets_workflow_id_updated_at", "workflow_id", "updated_at", "id"),
         Index("ix_tickets_workflow_id_priority", "workflow_id", "priority", "id"),
@@ -96,6 +110,9 @@ class TicketRow(Base):
     claim_holder: Mapped[str | None]
     claim_token: Mapped[int | None]
     claim_ends_at: Mapped[datetime | None]
+    # Of its postings; null where it has none yet, which the Indexer then writes.
+    word_count: Mapped[int | None] = mapped_column(Integer)
+    title_digest: Mapped[bytes | None]
 
 
 class BlockerRow(Base):

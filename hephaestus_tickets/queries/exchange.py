@@ -166,6 +166,13 @@ def comments_for(numbers: Sequence[int]) -> Select[CommentRow]:
     )
 
 
+def comment_texts(numbers: Sequence[int]) -> Select[int, int, str]:
+    """(ticket, comment, text) of every comment on these tickets."""
+    return select(CommentRow.ticket_id, CommentRow.id, CommentRow.comment_text).where(
+        CommentRow.ticket_id == _one_of(numbers)
+    )
+
+
 def commits_for(numbers: Sequence[int]) -> Select[CommitRow]:
     return select(CommitRow).where(CommitRow.ticket_id == _one_of(numbers)).order_by(CommitRow.id)
 

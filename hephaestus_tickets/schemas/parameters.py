@@ -1,8 +1,8 @@
 """Parameters of the operations: a type with what an agent must know to fill it in."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from hephaestus_tickets.domain.vocabulary import WorkflowStatus
 from hephaestus_tickets.schemas.arguments import BoardColumn, TicketFilters
@@ -14,6 +14,7 @@ from hephaestus_tickets.schemas.types import (
     Name,
     Offset,
     OptionalComment,
+    SearchedText,
     StorableObject,
     TicketRef,
     TicketRefs,
@@ -26,6 +27,10 @@ Assignee = Annotated[AgentId, Field(description="Who gets it; empty: agent_id it
 BoardDefault = Annotated[Word | None, Field(description="Default: the board's")]
 Blockers = Annotated[
     TicketRefs, Field(description="Tickets that must be resolved before this one can move")
+]
+OnDuplicate = Annotated[
+    Literal["warn", "refuse"],
+    Field(description="refuse: not if an open ticket has the same title"),
 ]
 NewStatus = Annotated[Word, Field(description="A column id; get_board_config lists them")]
 ExpectedVersion = Annotated[
@@ -46,6 +51,18 @@ Filters = Annotated[
     TicketFilters | None,
     Field(description="A list means any of; assigned_agent_id '': unassigned; times ISO"),
 ]
+# One schema for three tools would be told three times; what get_tickets tells is enough.
+SearchFilters = Annotated[
+    TicketFilters | None,
+    Field(description="As for get_tickets"),
+    WithJsonSchema({"type": "object"}),
+]
+QueryText = Annotated[
+    SearchedText, Field(description="What it is about, in any words; or an id or a sha")
+]
+Keywords = Annotated[SearchedText, Field(description="Words, identifiers, paths, error codes")]
+HitLimit = Annotated[int, Field(ge=1, le=50)]
+WithComments = Annotated[bool, Field(description="Look into comments too")]
 NextCursor = Annotated[Cursor, Field(description="next_cursor of the page before")]
 Resolution = Annotated[
     OptionalComment, Field(description="What was done, for those who depend on it")

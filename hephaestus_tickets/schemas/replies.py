@@ -171,10 +171,20 @@ class Written(Reply):
     version: int
 
 
+class SimilarTicket(Reply):
+    ticket_id: str
+    title: str
+    status: str
+    score: float
+
+
 class TicketCreated(Written):
     status: str
     ticket_type: str
     is_blocked: bool = False
+    similar_tickets: list[SimilarTicket] = Field(
+        default=[], description="Perhaps the same; the most alike first"
+    )
 
 
 class TicketUpdated(Written):
@@ -213,6 +223,38 @@ class CommentAdded(Written):
 class CommitLinked(Written):
     commit_sha: str
     already_linked: bool = False
+
+
+class SearchHit(Reply):
+    ticket_id: str
+    title: str
+    status: str
+    priority: Priority
+    ticket_type: str
+    assigned_agent_id: str | None = None
+    is_blocked: bool = False
+    is_resolved: bool = False
+    external_ref: str | None = None
+    score: float = Field(description="0 to 1, comparable within this reply")
+    semantic_score: float | None = Field(default=None, description="Cosine of the meanings")
+    keyword_score: float | None = Field(default=None, description="BM25, without a limit")
+    matched_in: list[str] = Field(
+        default=[], description="title, description, tags, comment, ticket id, meaning"
+    )
+    snippet: str = ""
+
+
+class SearchResults(Reply):
+    results: list[SearchHit] = []
+    returned: int
+    degraded: str | None = Field(
+        default=None, description="Why hits may be missing that a whole search would find"
+    )
+
+
+class IndexQueued(Reply):
+    ticket_id: str
+    queued: bool = True
 
 
 class ChangeRecorded(Reply):

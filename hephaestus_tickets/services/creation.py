@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from hephaestus_tickets.domain.board import Column
@@ -13,7 +13,9 @@ from hephaestus_tickets.domain.vocabulary import Category, ChangeType, Priority
 from hephaestus_tickets.models import TicketRow
 from hephaestus_tickets.queries.tickets import database_clock, standing_in
 from hephaestus_tickets.schemas.replies import TicketCreated
+from hephaestus_tickets.services.duplicates import similar_tickets
 from hephaestus_tickets.services.edges import add_blockers
+from hephaestus_tickets.services.keyword_index import own_words, title_digest, write_words
 from hephaestus_tickets.services.lookup import (
     Mentioned,
     Workflow,
@@ -38,9 +40,17 @@ class NewTicket:
     tags: Sequence[str]
     related_task_ids: Sequence[str]
 
+    @property
+    def text(self) -> str:
+        """What it is about."""
+        return f"{self.title}\n{self.description}"
 
-async def insert_ticket(work: UnitOfWork, workflow: Workflow, new: NewTicket) -> TicketCreated:
+
+async def insert_ticket(
+    work: UnitOfWork, workflow: Workflow, new: NewTicket, near: Mapping[int, float]
+) -> TicketCreated:
     """The workflow's board is held. A new ticket closes no cycle: nothing waits for it yet."""
+    similar = await similar_tickets(work, workflow, new.text, near)  # before locks for many
     wanted = workflow.board.column(new.initial_status or workflow.board.initial_status)
     if new.parent or new.blocked_by or wanted.wip_limit is not None:
         await hold_workflow(work, workflow)
@@ -56,7 +66,10 @@ async def insert_ticket(work: UnitOfWork, workflow: Workflow, new: NewTicket) ->
     ticket.parent_ticket_id = parent
     ticket.open_blockers = len(unresolved)
     work.session.add(ticket)
+    words = own_words(ticket)
+    ticket.word_count, ticket.title_digest = words.count, title_digest(ticket.title)
     await work.session.flush()
+    await write_words(work, [replace(words, ticket=ticket.id)])
     await _record(recorder, ticket, blockers)
     return TicketCreated(
         ticket_id=ticket_id(ticket.id),
@@ -64,6 +77,7 @@ async def insert_ticket(work: UnitOfWork, workflow: Workflow, new: NewTicket) ->
         status=ticket.status,
         ticket_type=ticket.ticket_type,
         is_blocked=ticket.open_blockers > 0,
+        similar_tickets=similar,
     )
 
 
@@ -78,7 +92,7 @@ def _row(new: NewTicket, workflow: Workflow, column: Column, now: datetime) -> T
         workflow_id=workflow.workflow_id,
         title=new.title,
         description=new.description,
-        ticket_type=new.ticket_type,
+        ticket_type=workflow.board.ticket_type(new.ticket_type),
         priority=new.priority.rank,
         status=column.id,
         created_by=new.created_by,

@@ -53,12 +53,17 @@ async def list_tickets(
     )
 
 
-def _checked(workflow: Workflow, filters: TicketFilters, page: Page) -> TicketFilters:
-    """Refuse unknown statuses and types; leave resolved tickets out unless they are asked for."""
+def checked_filters(workflow: Workflow, filters: TicketFilters) -> None:
+    """Raises UnknownStatus or UnknownTicketType for what the board does not have."""
     for status in filters.status or ():
         workflow.board.column(status)
     for name in filters.ticket_type or ():
         workflow.board.ticket_type(name)
+
+
+def _checked(workflow: Workflow, filters: TicketFilters, page: Page) -> TicketFilters:
+    """Leave resolved tickets out unless they are asked for."""
+    checked_filters(workflow, filters)
     asked = page.include_completed or filters.is_resolved is not None or filters.status is not None
     return filters if asked else filters.model_copy(update={"is_resolved": False})
 

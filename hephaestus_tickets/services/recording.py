@@ -9,11 +9,13 @@ from datetime import datetime
 
 from sqlalchemy.dialects.postgresql import insert
 
+from hephaestus_tickets.db import INDEX_CHANNEL
 from hephaestus_tickets.domain.changes import Change
 from hephaestus_tickets.domain.errors import Invalid
 from hephaestus_tickets.domain.text import one_line
 from hephaestus_tickets.domain.vocabulary import ChangeType, CommentType, LinkMethod
 from hephaestus_tickets.models import JOB_VERSIONS, CommentRow, CommitRow, HistoryRow, IndexJobRow
+from hephaestus_tickets.services.keyword_index import comment_words, write_words
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 
 _SHA = re.compile("[0-9a-f]{7,64}")
@@ -97,6 +99,7 @@ class Recorder:
         )
         self.work.session.add(row)
         await self.work.session.flush()
+        await write_words(self.work, [comment_words(ticket, row.id, text)])
         return row.id
 
     async def commit(self, ticket: int, sha: str, message: str = "") -> bool:
@@ -118,6 +121,7 @@ class Recorder:
 
     async def to_index(self, ticket: int) -> None:
         """One job per ticket: a newer write makes the waiting job newer."""
+        self.work.wakes.add(INDEX_CHANNEL)
         statement = insert(IndexJobRow).values(ticket_id=ticket, version=JOB_VERSIONS.next_value())
         await self.work.session.execute(
             statement.on_conflict_do_update(

@@ -19,6 +19,7 @@ from hephaestus_tickets.schemas.parameters import (
     Mentioned,
     NewStatus,
     NextCursor,
+    OnDuplicate,
     Ref,
     RelatedFrom,
     Resolution,
@@ -52,6 +53,10 @@ from hephaestus_tickets.schemas.types import (
 )
 from hephaestus_tickets.services import ticket_views
 from hephaestus_tickets.services.creation import NewTicket, insert_ticket
+from hephaestus_tickets.services.duplicates import (
+    hold_title,
+    near_in_meaning,
+)
 from hephaestus_tickets.services.listing import Page, list_tickets
 from hephaestus_tickets.services.lookup import (
     ticket_for_read,
@@ -86,28 +91,31 @@ class TicketService:
         blocked_by_ticket_ids: Blockers = [],  # noqa: B006 - pydantic copies defaults; the schema shows this one
         tags: Tags = [],  # noqa: B006 - as above
         related_task_ids: TaskIds = [],  # noqa: B006 - as above
+        on_duplicate: OnDuplicate = "warn",
     ) -> TicketCreated:
-        """File a ticket. First look for an existing one with get_tickets.
+        """File a ticket. First look for an existing one with hybrid_search.
 
         Refused: unknown type or status, a blocker or parent of another workflow, a blocked
         ticket that would start outside a 'todo' column.
         """
-        actor = self._work.caller.actor(agent_id)
-        workflow = await workflow_for_write(self._work, self._work.caller.workflow(workflow_id))
         new = NewTicket(
             title=title,
             description=description,
-            ticket_type=workflow.board.ticket_type(ticket_type or ""),
+            ticket_type=ticket_type or "",
             priority=priority,
             initial_status=initial_status or "",
-            created_by=actor,
+            created_by=self._work.caller.actor(agent_id),
             assigned_agent_id=assigned_agent_id or None,
             parent=parent_ticket_id,
             blocked_by=blocked_by_ticket_ids,
             tags=tags,
             related_task_ids=related_task_ids,
         )
-        return await insert_ticket(self._work, workflow, new)
+        chosen = self._work.caller.workflow(workflow_id)
+        near = await near_in_meaning(self._work, chosen, new.text)
+        workflow = await workflow_for_write(self._work, chosen)
+        await hold_title(self._work, workflow, title, refuses=on_duplicate == "refuse")
+        return await insert_ticket(self._work, workflow, new, near)
 
     async def update_ticket(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn, TypeVar
 
 from sqlalchemy.exc import DBAPIError
@@ -22,6 +22,7 @@ from hephaestus_tickets.domain.retry import (
     pause_after,
     verdict_on,
 )
+from hephaestus_tickets.services.semantic import Semantic
 from hephaestus_tickets.services.violations import (
     DatabaseBusy,
     OutcomeUnknown,
@@ -38,17 +39,30 @@ class Outdated(Exception):
 
 @dataclass(frozen=True, slots=True)
 class UnitOfWork:
-    """The session of one operation and who it is for."""
+    """The session of one operation, who it is for, and the semantic leg of searches.
+
+    `wakes` are the channels that are told once the unit is committed.
+    """
 
     session: AsyncSession
     caller: Caller
+    semantic: Semantic
+    wakes: set[str] = field(default_factory=set[str])
+
+    async def rest(self) -> None:
+        """Gives the connection back; what is read after this is another transaction.
+
+        For units that only read, before they wait for what is no database.
+        """
+        await self.session.rollback()
 
 
 class Units:
     """Runs units of work on a database."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, semantic: Semantic | None = None) -> None:
+        self.database = database
+        self.semantic = semantic or Semantic.off("this process has no search by meaning")
 
     async def run(
         self,
@@ -82,16 +96,18 @@ class Units:
     ) -> T | _Failed:
         is_committing = False
         try:
-            async with self._database.get_session() as session:
-                result = await work(UnitOfWork(session, caller))
+            async with self.database.get_session() as session:
+                unit = UnitOfWork(session, caller, self.semantic)
+                result = await work(unit)
                 await session.flush()  # then the end of the block sends COMMIT and nothing else
                 is_committing = True
         except Outdated as error:
             return _Failed(Failure(stage=Stage.WORKING, is_clash=True), error)
         except (DBAPIError, PoolTimeout) as error:
             return _Failed(failure_of(error, was_committing=is_committing), error)
-        else:
-            return result
+        for channel in unit.wakes:
+            self.database.tell(channel)
+        return result
 
 
 @dataclass(frozen=True, slots=True)

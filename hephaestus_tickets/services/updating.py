@@ -21,6 +21,7 @@ from hephaestus_tickets.queries.tickets import database_clock, lock_ticket
 from hephaestus_tickets.schemas.arguments import TicketUpdates
 from hephaestus_tickets.schemas.replies import TicketUpdated
 from hephaestus_tickets.services.edges import check_parent, refuse_self, set_blockers, set_links
+from hephaestus_tickets.services.keyword_index import own_words, renew_words
 from hephaestus_tickets.services.lookup import (
     Located,
     Mentioned,
@@ -30,6 +31,7 @@ from hephaestus_tickets.services.lookup import (
 from hephaestus_tickets.services.recording import Recorder
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 
+_TEXTS = frozenset({"title", "description", "tags"})
 TAGS_AT_MOST = 30
 BLOCKERS_AT_MOST = 200
 
@@ -82,12 +84,14 @@ async def patch_ticket(work: UnitOfWork, located: Located, patch: Patch) -> Tick
     await _check_version(work, ticket, patch.expected_version)
     recorder = Recorder(work, patch.agent_id, (await work.session.scalars(database_clock())).one())
     mentioned = await _mentioned(work, located, updates)
-    before = _values(ticket)
+    before, words = _values(ticket), own_words(ticket)
     _apply_fields(ticket, located, updates)
     await _apply_parent(work, ticket, updates, mentioned)
     old, new = await _apply_edges(recorder, ticket, updates, mentioned)
     after = _values(ticket) | new.values()
     changes = diff(before | old.values(), after)
+    if _TEXTS.intersection(change.field_name for change in changes):
+        await renew_words(work, ticket, words)
     comment = await _record(recorder, ticket, changes, patch.comment)
     return TicketUpdated(
         ticket_id=ticket_id(ticket.id),

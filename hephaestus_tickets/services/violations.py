@@ -86,6 +86,7 @@ CONSTRAINTS: dict[str, tuple[Family, str]] = {
     "ck_tickets_open_blockers": ("conflict", "A resolved ticket cannot have open blockers."),
     "ck_tickets_version": ("conflict", "A version counts from 1."),
     "ck_tickets_claim": ("conflict", "A claim has a holder, a token and an end, or none of them."),
+    "ck_tickets_word_count": ("conflict", "A ticket has 0 words or more."),
     "pk_ticket_blockers": ("conflict", "That blocker is there already."),
     "fk_ticket_blockers_blocked_id": ("conflict", _GONE),
     "fk_ticket_blockers_blocker_id": ("conflict", _GONE),
@@ -109,6 +110,15 @@ CONSTRAINTS: dict[str, tuple[Family, str]] = {
     "ck_ticket_commits_link_method": ("invalid", "That is not a way to link a commit."),
     "pk_index_jobs": ("conflict", "That ticket waits to be indexed already."),
     "fk_index_jobs_ticket_id": ("conflict", "There is no such ticket."),
+    "pk_keyword_postings": ("conflict", "That term is counted already."),
+    "pk_embedding_spaces": ("conflict", "That space exists already."),
+    "uq_embedding_spaces_identity": ("conflict", "That space exists already."),
+    "ck_embedding_spaces_status": ("invalid", "A space is building, serving or retired."),
+    "ck_embedding_spaces_dimension": ("invalid", "Embeddings have one dimension at least."),
+    "ex_embedding_spaces_status": ("conflict", "Another space is being built, or serves."),
+    "pk_embeddings": ("conflict", "That embedding is kept already."),
+    "fk_embeddings_ticket_id": ("conflict", "There is no such ticket."),
+    "fk_embeddings_space_id": ("conflict", "There is no such space."),
 }
 
 _BUSY_STATES = frozenset({"55P03", "57014", "53300"})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hephaestus_tickets.adapters.embeddings import EmbeddingUnavailable
+from hephaestus_tickets.adapters.vectors import CollectionGone
 from hephaestus_tickets.domain.blockers import (
     BlockerCycle,
     ForeignBlocker,
@@ -39,10 +41,12 @@ from hephaestus_tickets.domain.vocabulary import Category
 from hephaestus_tickets.operations import InvalidArguments, UnknownArgument, UnknownTool
 from hephaestus_tickets.schemas.arguments import TicketFilters, TicketUpdates, UnknownFilter
 from hephaestus_tickets.services.board_service import BoardTooLarge, InvalidWorkflowId
+from hephaestus_tickets.services.duplicates import DuplicateTicket
 from hephaestus_tickets.services.edges import ResolvedCannotBeBlocked
 from hephaestus_tickets.services.lookup import AmbiguousTicket, TicketNotFound, WorkflowNotActive
 from hephaestus_tickets.services.recording import InvalidCommitSha
 from hephaestus_tickets.services.remarks import EmptyComment
+from hephaestus_tickets.services.semantic import SearchUnavailable
 from hephaestus_tickets.services.ticket_history_service import (
     EntryNotFound,
     ForeignChangeType,
@@ -95,7 +99,11 @@ EXAMPLES: tuple[TicketError, ...] = (
     OutcomeUnknown(),
     ParentCycle(["ticket-1", "ticket-2", "ticket-1"]),
     ReadOnlyField({name: READ_ONLY_FIELDS[name] for name in ("status", "created_at")}),
+    CollectionGone("it lost its vectors and is filled again"),
+    DuplicateTicket("ticket-12", "Add the users table", "backlog"),
+    EmbeddingUnavailable("the embedding server cannot be reached"),
     ReopenNotAllowed("ticket-12", "done"),
+    SearchUnavailable("the vector store cannot be reached"),
     ResolvedCannotBeBlocked("ticket-12", ["ticket-7"]),
     SelfReference("ticket-12", "blocker"),
     StartsElsewhere("in_progress", "it has open blockers", ["backlog"]),

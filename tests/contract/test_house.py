@@ -29,8 +29,11 @@ TOP = """
 # The shim has no other way to its settings; what a server reads once is compared by a digest.
 READS_ENVIRONMENT = {f"{PACKAGE}/local/shim.py", f"{PACKAGE}/local/settings.py"}
 
-# These catch everything to clean up, to tell a caller nothing of it, or to harm no other session.
+# These catch everything to clean up, to tell a caller nothing of it, to harm no other session,
+# to outlive it, or because a library raises nothing narrower.
 CATCHES_ALL = {
+    f"{PACKAGE}/adapters/vectors/edge.py",
+    f"{PACKAGE}/indexing/__init__.py",
     f"{PACKAGE}/local/children.py",
     f"{PACKAGE}/local/reception.py",
     f"{PACKAGE}/server/sessions.py",

@@ -32,6 +32,7 @@ LINK = (
     "INSERT INTO ticket_links (source_id, target_id, kind, workflow_id, created_by) "
     "VALUES ({0}, :workflow_id, 'x')"
 )
+SPACE = "INSERT INTO embedding_spaces (provider, model, dimension, status) VALUES ({0})"
 AGAIN = "INSERT INTO {0} OVERRIDING SYSTEM VALUE SELECT * FROM {0} WHERE {1}"
 # How to violate each; `:id` is a ticket that `:other` blocks.
 VIOLATIONS = {
@@ -68,6 +69,7 @@ VIOLATIONS = {
     "ck_tickets_open_blockers": TICKET.format("open_blockers = -1"),
     "ck_tickets_version": TICKET.format("version = 0"),
     "ck_tickets_claim": TICKET.format("claim_holder = 'x'"),
+    "ck_tickets_word_count": TICKET.format("word_count = -1"),
     "pk_ticket_blockers": EDGE.format(":id, :other"),
     "fk_ticket_blockers_blocked_id": EDGE.format("9000000000, :other"),
     "fk_ticket_blockers_blocker_id": EDGE.format(":id, 9000000000"),
@@ -94,6 +96,23 @@ VIOLATIONS = {
     "ck_ticket_commits_link_method": COMMIT.format(":id, 'x', 'abcdef1', 'guessed'"),
     "pk_index_jobs": AGAIN.format("index_jobs", "ticket_id = :id"),
     "fk_index_jobs_ticket_id": "INSERT INTO index_jobs (ticket_id) VALUES (9000000000)",
+    "pk_keyword_postings": AGAIN.format("keyword_postings", "ticket_id = :id"),
+    "pk_embedding_spaces": AGAIN.format("embedding_spaces", "provider = 'test'"),
+    "uq_embedding_spaces_identity": SPACE.format("'test', 'x', 2, 'retired'"),
+    "ck_embedding_spaces_status": SPACE.format("'test', 'y', 2, 'lost'"),
+    "ck_embedding_spaces_dimension": SPACE.format("'test', 'y', 0, 'retired'"),
+    "ex_embedding_spaces_status": SPACE.format(
+        "'test', 'y', 2, 'serving'), ('test', 'z', 2, 'serving'"
+    ),
+    "pk_embeddings": AGAIN.format("embeddings", "vector = 'test'"),
+    "fk_embeddings_space_id": (
+        "INSERT INTO embeddings (space_id, ticket_id, digest, vector) "
+        "VALUES (9000000000, :id, 'x', 'x')"
+    ),
+    "fk_embeddings_ticket_id": (
+        "INSERT INTO embeddings (space_id, ticket_id, digest, vector) "
+        "SELECT id, 9000000000, 'x', 'x' FROM embedding_spaces WHERE provider = 'test'"
+    ),
 }
 # The primary key, which is narrower, always speaks first.
 UNREACHABLE = {"uq_tickets_workflow_id_id"}
@@ -127,7 +146,7 @@ def test_every_mapped_name_is_violated_below() -> None:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def values(calls: Calls) -> Json:
+async def values(calls: Calls, sql: Sql) -> Json:
     """What the statements above name; each of them is undone."""
     workflow_id = f"w-{uuid.uuid4().hex}"
     desk = Desk(calls, Caller(agent_id="tester", default_workflow=workflow_id))
@@ -137,6 +156,12 @@ async def values(calls: Calls) -> Json:
     await desk.add_comment(ticket_id=ticket, comment_text="x")
     await desk.link_commit(ticket_id=ticket, commit_sha="aaaaaaa")
     await desk.update_ticket(ticket_id=ticket, updates={"links": [{"ticket_id": other}]})
+    sql.run(SPACE.format("'test', 'x', 2, 'retired'"))
+    sql.run(
+        "INSERT INTO embeddings (space_id, ticket_id, digest, vector) "
+        "SELECT id, :ticket, 'test', 'test' FROM embedding_spaces WHERE provider = 'test'",
+        ticket=number_of(ticket),
+    )
     return {"id": number_of(ticket), "other": number_of(other), "workflow_id": workflow_id}
 
 

@@ -1,0 +1,1 @@
+"""The libraries of one purpose each, behind a Protocol."""

@@ -1,0 +1,150 @@
+"""The keyword leg: BM25 over the postings, in SQL.
+
+Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond (2009), with the
+idf that is never negative (as Lucene has it). A ticket's comments are texts of their own: the best
+of them adds a share of its score to the ticket's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Double,
+    Select,
+    TextualSelect,
+    bindparam,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import BigInteger, Integer, Text
+
+from hephaestus_tickets.models import TicketRow
+from hephaestus_tickets.queries.rows import Rows
+
+K1, B = 1.2, 0.75
+COMMENT_SHARE = 0.5
+MOST_TERMS = 32
+FEW, COMMON = 1_000, 5
+
+_SCORE = f"""
+    sum(worth * frequency * {K1 + 1} / (frequency + {K1} * ({1 - B} + {B} * length / :average)))
+"""
+# A term in more than a fifth of many tickets tells nothing that is worth reading its postings.
+# Of the others the worthiest are taken; a term of one ticket costs too little to count among them.
+_RANKED = """
+    WITH wanted AS (
+        SELECT * FROM unnest(:terms, :weights, :in_title) AS wanted (term, weight, in_title)
+    ),
+    counted AS (
+        SELECT term, weight, in_title, (
+            SELECT count(*) FROM (
+                SELECT FROM keyword_postings AS each
+                WHERE workflow = :workflow AND each.term = wanted.term AND comment_id = 0
+                LIMIT greatest({few}, CAST(:tickets AS bigint) / {common} + 1)
+            ) AS standing
+        ) AS standing
+        FROM wanted
+    ),
+    rarity AS (
+        SELECT term, weight, in_title, standing,
+               ln(1 + (greatest(:tickets, standing) - standing + 0.5) / (standing + 0.5)) AS idf,
+               :tickets >= {few} AND standing > :tickets / {common} AS is_common
+        FROM counted
+    ),
+    ordered AS (
+        SELECT *, weight * idf AS worth, is_common AND EXISTS (
+                   SELECT FROM rarity AS other WHERE NOT other.is_common AND other.standing > 0
+               ) AS is_idle,
+               row_number() OVER (
+                   PARTITION BY is_common, standing <= 1 ORDER BY weight * idf DESC, term
+               ) AS place
+        FROM rarity
+    ),
+    texts AS (
+        SELECT ticket_id, comment_id, {score} AS score, sum(idf) FILTER (WHERE in_title) AS cover
+        FROM ordered JOIN keyword_postings USING (term)
+        WHERE workflow = :workflow AND place <= {terms} AND NOT is_idle {comments}
+        GROUP BY ticket_id, comment_id
+    )
+    SELECT ticket_id,
+           coalesce(max(score) FILTER (WHERE comment_id = 0), 0)
+           + {share} * coalesce(max(score) FILTER (WHERE comment_id <> 0), 0) AS score,
+           coalesce(max(cover) FILTER (WHERE comment_id = 0), 0) AS cover
+    FROM texts GROUP BY ticket_id
+"""
+
+
+def found_by_keywords(
+    conditions: Iterable[ColumnElement[bool]], *, with_comments: bool, limit: int
+) -> Rows:
+    """(ticket_id, score, cover) of the best tickets of a workflow, the best first.
+
+    `cover` is the idf of the query's title terms that the ticket has, whatever their frequency.
+    Takes `:workflow` (its number), `:terms` with their `:weights` and whether each is `:in_title`,
+    and of the workflow the number of its `:tickets` and the `:average` length of one. Every
+    condition on the ticket is applied before the best are chosen.
+    """
+    best = _ranked(with_comments=with_comments).subquery("ranked")
+    statement = select(best.c.ticket_id, best.c.score, best.c.cover)
+    wanted = list(conditions)
+    if wanted:
+        statement = statement.join(TicketRow, TicketRow.id == best.c.ticket_id).where(*wanted)
+    return statement.order_by(best.c.score.desc(), best.c.ticket_id.desc()).limit(limit)
+
+
+def _ranked(*, with_comments: bool) -> TextualSelect:
+    statement = _RANKED.format(
+        score=_SCORE,
+        share=COMMENT_SHARE,
+        few=FEW,
+        common=COMMON,
+        terms=MOST_TERMS,
+        comments="" if with_comments else "AND comment_id = 0",
+    )
+    return (
+        text(statement)
+        .bindparams(
+            bindparam("workflow", type_=Integer),
+            bindparam("terms", type_=ARRAY(Text)),
+            bindparam("weights", type_=ARRAY(Double)),
+            bindparam("in_title", type_=ARRAY(Boolean)),
+            bindparam("tickets", type_=Integer),
+            bindparam("average", type_=Double),
+        )
+        .columns(ticket_id=BigInteger, score=Double, cover=Double)
+    )
+
+
+def totals(workflow_id: str) -> Select[int, float]:
+    """How many tickets of a workflow have postings, and how long one is on average."""
+    return select(
+        func.count(TicketRow.word_count), func.coalesce(func.avg(TicketRow.word_count), 1.0)
+    ).where(TicketRow.workflow_id == workflow_id)
+
+
+_WORKFLOW = (
+    "(SELECT workflows.id FROM tickets JOIN workflows USING (workflow_id) "
+    "WHERE tickets.id = :ticket)"
+)
+# Postings of any number of texts of one workflow, that of `:ticket`; an array for each column.
+INSERT_POSTINGS = text(
+    "INSERT INTO keyword_postings (workflow, term, ticket_id, comment_id, frequency, length) "  # noqa: S608 - our own words
+    f"SELECT {_WORKFLOW}, * FROM unnest(:terms, :tickets, :comments, :frequencies, :lengths) "
+    "ON CONFLICT DO NOTHING"
+).bindparams(
+    bindparam("terms", type_=ARRAY(Text)),
+    bindparam("tickets", type_=ARRAY(BigInteger)),
+    bindparam("comments", type_=ARRAY(BigInteger)),
+    bindparam("frequencies", type_=ARRAY(Integer)),
+    bindparam("lengths", type_=ARRAY(Integer)),
+)
+# The postings of a ticket's own text; by its terms, which the key begins with.
+DELETE_POSTINGS = text(
+    f"DELETE FROM keyword_postings WHERE workflow = {_WORKFLOW} AND term = ANY(:terms) "  # noqa: S608 - as above
+    "AND ticket_id = :ticket AND comment_id = 0"
+).bindparams(bindparam("terms", type_=ARRAY(Text)))

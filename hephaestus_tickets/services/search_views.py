@@ -1,0 +1,92 @@
+"""Tickets found as hits: what matched, where, and a piece of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from hephaestus_tickets.domain.ids import ticket_id
+from hephaestus_tickets.domain.keywords import terms_of
+from hephaestus_tickets.domain.ranking import KeywordLeg, KeywordScore
+from hephaestus_tickets.domain.snippets import snippet
+from hephaestus_tickets.domain.text import clip
+from hephaestus_tickets.domain.vocabulary import Priority
+from hephaestus_tickets.models import TicketRow
+from hephaestus_tickets.queries import search
+from hephaestus_tickets.schemas.replies import SearchHit
+from hephaestus_tickets.services.searching import Query
+from hephaestus_tickets.services.unit_of_work import UnitOfWork
+
+_TITLE = 120
+_DIGITS = 3
+_COSINE = 0.3  # below it, texts of any two matters are as near
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The tickets of a reply with their scores, the best first, and what each leg said."""
+
+    scores: Mapping[int, float]
+    near: Sequence[int] = ()
+    cosines: Mapping[int, float] = field(default_factory=dict[int, float])
+    keyword: KeywordLeg = field(default_factory=dict[int, KeywordScore])
+    exact: AbstractSet[int] = frozenset()
+
+    def means_the_same(self, number: int) -> bool:
+        """Whether a search by meaning alone would have shown it in a reply of this length."""
+        return number in self.near[: len(self.scores)] and self.cosines[number] >= _COSINE
+
+
+async def hits(work: UnitOfWork, query: Query, found: Found) -> list[SearchHit]:
+    """In the order of the scores. Two statements, whatever their number."""
+    numbers = list(found.scores)
+    if not numbers:
+        return []
+    rows = {row.id: row for row in await work.session.scalars(search.shown(numbers))}
+    comments: dict[int, str] = {}
+    terms = frozenset(each.term for each in query.terms)
+    if query.with_comments and terms:
+        statement = search.best_comments(query.workflow.number, sorted(terms), numbers)
+        comments = dict((await work.session.execute(statement)).all())
+    return [_hit(rows[number], found, terms, comments.get(number, "")) for number in numbers]
+
+
+def _hit(ticket: TicketRow, found: Found, terms: frozenset[str], comment: str) -> SearchHit:
+    texts = {
+        "title": ticket.title,
+        "description": ticket.description,
+        "tags": " ".join(ticket.tags),
+        "comment": comment,
+    }
+    places = [name for name, text in texts.items() if terms.intersection(terms_of(text))]
+    keyword = found.keyword.get(ticket.id)
+    cosine = found.cosines.get(ticket.id)
+    return SearchHit(
+        ticket_id=ticket_id(ticket.id),
+        title=clip(ticket.title, _TITLE),
+        status=ticket.status,
+        priority=Priority.from_rank(ticket.priority),
+        ticket_type=ticket.ticket_type,
+        assigned_agent_id=ticket.assigned_agent_id,
+        is_blocked=ticket.open_blockers > 0,
+        is_resolved=ticket.is_resolved,
+        external_ref=ticket.external_ref,
+        score=round(found.scores[ticket.id], _DIGITS),
+        semantic_score=None if cosine is None else round(cosine, _DIGITS),
+        keyword_score=None if keyword is None else round(keyword.bm25, _DIGITS),
+        matched_in=_matched_in(ticket.id, found, places),
+        snippet=_snippet(texts, places, terms),
+    )
+
+
+def _matched_in(number: int, found: Found, places: Sequence[str]) -> list[str]:
+    named = ["ticket id"] if number in found.exact else []
+    meant = ["meaning"] if found.means_the_same(number) else []
+    return [*named, *places, *meant]
+
+
+def _snippet(texts: Mapping[str, str], places: Sequence[str], terms: frozenset[str]) -> str:
+    """Of the description, else of the comment; a title is shown as it is."""
+    place = next((name for name in ("description", "comment") if name in places), None)
+    return snippet(texts[place], terms) if place else ""
