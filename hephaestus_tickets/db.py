@@ -120,7 +120,7 @@ class Database:
     def __init__(self, url: URL, *, pool_size: int = 16) -> None:
         self.url = url
         # pool_pre_ping: a connection lost while idle is replaced before a call can meet it.
-        self._engine = create_async_engine(
+        self.engine = create_async_engine(
             url,
             connect_args=connect_args(),
             pool_size=pool_size,
@@ -128,7 +128,7 @@ class Database:
             pool_timeout=LOCK_SECONDS,
             pool_pre_ping=True,
         )
-        self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         self._to_tell: set[str] = set()
         self._telling: set[asyncio.Task[None]] = set()
 
@@ -156,7 +156,7 @@ class Database:
         await asyncio.sleep(_COALESCE_SECONDS)
         self._to_tell.discard(channel)
         with suppress(SQLAlchemyError):
-            async with self._engine.begin() as connection:
+            async with self.engine.begin() as connection:
                 await connection.execute(select(func.pg_notify(channel, "")))
 
     @asynccontextmanager
@@ -181,7 +181,7 @@ class Database:
 
     async def close(self) -> None:
         await asyncio.gather(*self._telling)
-        await self._engine.dispose()
+        await self.engine.dispose()
 
 
 @asynccontextmanager

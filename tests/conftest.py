@@ -17,6 +17,14 @@ from hephaestus_tickets.server.calls import Calls
 from tests.factories import Desk
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_model() -> Generator[None]:
+    """Servers that tests start embed nothing, unless a test is about that: it takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMBEDDING_PROVIDER", "none")
+        yield
+
+
 @pytest.fixture(scope="session")
 def template_url() -> Generator[URL]:
     """A migrated database that nothing but clones is ever made of."""

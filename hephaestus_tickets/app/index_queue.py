@@ -12,4 +12,4 @@ from hephaestus_tickets.queries import index_jobs
 def index_queue(url: URL) -> Queue:
     """Raises SetupError where the database cannot be reached."""
     with blocking_connection(url) as connection:
-        return Queue(*connection.execute(index_jobs.queue()).one())
+        return Queue.of(*connection.execute(index_jobs.queue()).one())

@@ -51,8 +51,10 @@ def _versions() -> Finding:
 def _findings() -> Iterable[Finding]:
     settings = DatabaseSettings()
     if settings.host:
-        yield _server(settings.url())
-        yield _index(settings.url())
+        database = _server(settings.url())
+        yield database
+        if database.ok:
+            yield _index(settings.url())
         return
     home = HomeSettings().home
     yield from check_home(home)

@@ -62,7 +62,7 @@ async def _watch(jobs: Jobs) -> None:
         while queue.waiting:
             if queue.last_error:
                 raise SetupError(
-                    f"Indexing waits, with {queue.waiting} tickets left: {queue.last_error}. "
+                    f"Indexing waits, with {queue.waiting} tickets left. {queue.last_error} "
                     "It goes on by itself when that is mended."
                 )
             await anyio.sleep(_LOOK_S)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +15,7 @@ from hephaestus_tickets.app import socket_url
 from hephaestus_tickets.app.index_queue import index_queue
 from hephaestus_tickets.domain.errors import SetupError
 from hephaestus_tickets.domain.text import quotable
+from hephaestus_tickets.indexing.jobs import Queue
 from hephaestus_tickets.local.editions import Edition
 from hephaestus_tickets.local.ending import stopped
 from hephaestus_tickets.local.endpoint import edition
@@ -30,7 +33,7 @@ def status(
     home = home_at(HomeSettings().home)
     found = status_of(home)
     if as_json:
-        typer.echo(json.dumps(found))
+        typer.echo(json.dumps(None if found is None else {**found, "index": _queue(found)}))
     elif found is None:
         typer.echo(_nothing_runs(home))
     else:
@@ -54,7 +57,7 @@ def _lines(found: Status) -> list[str]:
         f"home          {found['home']}",
         f"log           {found['log'] or 'where `serve` prints'}",
         f"PostgreSQL    {postgres['fault'] or _postgres(postgres)}",
-        f"index         {_index(postgres)}",
+        f"index         {_index(found)}",
         f"upgrade       {_upgrade(found)}",
         f"connections   {len(found['connections'])}",
         *(_connection(each) for each in found["connections"]),
@@ -66,13 +69,19 @@ def _postgres(postgres: Status) -> str:
     return f"process {postgres['pid']}, socket in {postgres['socket']}{again}"
 
 
-def _index(postgres: Status) -> str:
+def _index(found: Status) -> str:
+    queue = _queue(found)
+    return "unknown while PostgreSQL is away" if queue is None else str(Queue(**queue))
+
+
+def _queue(found: Status) -> Status | None:
+    """None where the database cannot be asked."""
+    postgres = found["postgres"]
     if postgres["fault"]:
-        return "unknown while PostgreSQL is away"
-    try:
-        return str(index_queue(socket_url(PostgresSocket.at(Path(postgres["socket"])))))
-    except SetupError:
-        return "unknown: the database cannot be reached"
+        return None
+    with suppress(SetupError):
+        return asdict(index_queue(socket_url(PostgresSocket.at(Path(postgres["socket"])))))
+    return None
 
 
 def _upgrade(found: Status) -> str:

@@ -120,6 +120,6 @@ class Indexer:
             if isinstance(refusal, CollectionGone):
                 self._semantic.forget()
             pause = pause_after_failure(max(job.attempts for job in jobs), None)
-            await self._jobs.give_back(jobs, pause, refusal.reason)
+            await self._jobs.give_back(jobs, pause, str(refusal))
             raise
         await self._jobs.finish(jobs)

@@ -46,11 +46,16 @@ class Queue:
     oldest_seconds: float | None
     last_error: str | None
 
+    @classmethod
+    def of(cls, waiting: int, oldest_seconds: Any, last_error: str | None) -> Queue:  # Any: numeric
+        """As the database tells it."""
+        return cls(waiting, None if oldest_seconds is None else float(oldest_seconds), last_error)
+
     def __str__(self) -> str:
         if not self.waiting:
             return "no ticket waits"
         age = f", the oldest for {self.oldest_seconds or 0:.0f} seconds"
-        error = f" ({self.last_error})" if self.last_error else ""
+        error = f" ({self.last_error.rstrip('.')})" if self.last_error else ""
         return f"{self.waiting} tickets wait{age}{error}"
 
 
@@ -111,7 +116,7 @@ class Jobs:
 
     async def queue(self) -> Queue:
         async def queue(work: UnitOfWork) -> Queue:
-            return Queue(*(await work.session.execute(index_jobs.queue())).one())
+            return Queue.of(*(await work.session.execute(index_jobs.queue())).one())
 
         return await self._steps.run(queue)
 

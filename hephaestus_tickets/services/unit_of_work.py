@@ -23,6 +23,7 @@ from hephaestus_tickets.domain.retry import (
     verdict_on,
 )
 from hephaestus_tickets.services.semantic import Semantic
+from hephaestus_tickets.services.totals import TotalsKept
 from hephaestus_tickets.services.violations import (
     DatabaseBusy,
     OutcomeUnknown,
@@ -47,6 +48,7 @@ class UnitOfWork:
     session: AsyncSession
     caller: Caller
     semantic: Semantic
+    totals: TotalsKept
     wakes: set[str] = field(default_factory=set[str])
 
     async def rest(self) -> None:
@@ -62,6 +64,7 @@ class Units:
 
     def __init__(self, database: Database, semantic: Semantic | None = None) -> None:
         self.database = database
+        self._totals = TotalsKept()
         self.semantic = semantic or Semantic.off("this process has no search by meaning")
 
     async def run(
@@ -97,7 +100,7 @@ class Units:
         is_committing = False
         try:
             async with self.database.get_session() as session:
-                unit = UnitOfWork(session, caller, self.semantic)
+                unit = UnitOfWork(session, caller, self.semantic, self._totals)
                 result = await work(unit)
                 await session.flush()  # then the end of the block sends COMMIT and nothing else
                 is_committing = True

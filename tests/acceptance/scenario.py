@@ -12,6 +12,7 @@ async def work_on_tickets(client: Client) -> None:
     """File two tickets, of which one blocks the other, and finish both."""
     table, login = await _file(client)
     await _be_refused(client, table, login)
+    await _find(client, login)
     await _remark(client, login)
     await _finish(client, table, login)
     await _look_back(client, table, login)
@@ -46,6 +47,13 @@ async def _be_refused(client: Client, table: str, login: str) -> None:
     )
     status = await done(client, "get_ticket", ticket_id=login)
     assert status["ticket"]["status"] == "backlog"
+
+
+async def _find(client: Client, login: str) -> None:
+    for operation in ("hybrid_search", "search_by_keywords"):
+        argument = "keywords" if operation == "search_by_keywords" else "query_text"
+        found = await done(client, operation, **{argument: "checking passwords"})
+        assert [hit["ticket_id"] for hit in found["results"]] == [login]
 
 
 async def _remark(client: Client, login: str) -> None:
@@ -113,7 +121,8 @@ async def be_told_what_is_wrong(client: Client) -> None:
     assert await refused(client, "create_ticket", title="A ticket", prio="high") == (
         "unknown_argument: create_ticket does not take prio. Nothing was changed. Its arguments "
         "are: title, description, workflow_id, agent_id, ticket_type, priority, initial_status, "
-        "assigned_agent_id, parent_ticket_id, blocked_by_ticket_ids, tags, related_task_ids."
+        "assigned_agent_id, parent_ticket_id, blocked_by_ticket_ids, tags, related_task_ids, "
+        "on_duplicate."
     )
     assert await refused(client, "create_ticket", priority="urgent") == (
         "invalid_arguments: create_ticket cannot be called like that: 'title' is missing; "

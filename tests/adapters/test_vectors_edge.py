@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -83,7 +84,6 @@ def is_running(pid: int) -> bool:
 
 async def test_nothing_is_started_or_made_before_the_first_call(directory: Path) -> None:
     store = open_edge(directory)
-    assert await store.spaces() == []
     await store.aclose()
     assert folders(directory.parent) == []
 
@@ -133,8 +133,10 @@ async def test_what_was_acknowledged_outlives_a_kill_of_the_engine_at_any_moment
     os.kill(store.pid, signal.SIGKILL)
     await writing
     assert await found(store, limit=20) == list(range(1, 21))
-    cosines = await store.cosines(SPACE, towards(20), workflow_id="w", tickets=[20])
-    assert cosines == pytest.approx({20: 1})
+    [near] = await store.nearest(
+        SPACE, towards(20), workflow_id="w", narrowed=Narrowed(only=(20,)), limit=1
+    )
+    assert near.cosine == pytest.approx(1)
 
 
 WRITES = """
@@ -230,7 +232,8 @@ async def test_a_directory_that_vanishes_is_a_collection_that_is_gone(
 async def test_what_was_half_made_is_swept(store: EdgeStore, directory: Path) -> None:
     await store.aclose()
     (directory / SPACE.key).rename(directory / f"{SPACE.key}.half")
-    assert await store.spaces() == []
+    with pytest.raises(CollectionGone):
+        await store.count(SPACE)
     await start_anew(store)
     assert folders(directory) == [SPACE.key]
 
@@ -241,6 +244,8 @@ async def test_a_full_disk_refuses_writes_and_lets_read(directory: Path, store: 
     with pytest.raises(VectorsUnavailable, match="disk that holds the vectors is full") as refused:
         await full.upsert(SPACE, [make_point(21)])
     assert not isinstance(refused.value, CollectionGone)
+    with pytest.raises(VectorsUnavailable, match="disk that holds the vectors is full"):
+        await full.ensure(replace(SPACE, model="another"))
     assert await found(full, limit=2) == [1, 2]
     assert await full.count(SPACE) == 20
     await full.aclose()

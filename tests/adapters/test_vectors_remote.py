@@ -147,8 +147,8 @@ async def test_the_filter_is_the_workflow_and_what_fits_or_is_let_in(
     assert "params" not in asked.body
 
 
-async def test_cosines_are_asked_for_exactly(store: VectorStore, stub: Stub) -> None:
-    await store.cosines(SPACE, towards(0), workflow_id="w", tickets=[1, 2])
+async def test_named_tickets_are_asked_for_exactly(store: VectorStore, stub: Stub) -> None:
+    await found(store, Narrowed(only=(1, 2)))
     [asked] = stub.asked(f"POST /collections/{NAME}/points/query")
     assert asked.body["params"] == {"exact": True}
     assert asked.body["filter"]["must"][1] == {"has_id": [1, 2]}
@@ -171,13 +171,6 @@ async def test_the_alias_goes_over_in_one_request(store: VectorStore, stub: Stub
         ["create_alias"],
     ]
     assert stub.held.aliases == {"hephaestus_tickets": f"hephaestus_tickets_{OTHER.key}"}
-
-
-async def test_others_collections_on_the_server_are_left_alone(
-    store: VectorStore, stub: Stub
-) -> None:
-    stub.held.collections["theirs"] = stub.held.collections[NAME]
-    assert await store.spaces() == [SPACE.key]
 
 
 async def test_indexes_that_are_missing_are_made_up_for(store: VectorStore, stub: Stub) -> None:

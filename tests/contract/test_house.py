@@ -32,7 +32,7 @@ READS_ENVIRONMENT = {f"{PACKAGE}/local/shim.py", f"{PACKAGE}/local/settings.py"}
 # These catch everything to clean up, to tell a caller nothing of it, to harm no other session,
 # to outlive it, or because a library raises nothing narrower.
 CATCHES_ALL = {
-    f"{PACKAGE}/adapters/vectors/edge.py",
+    f"{PACKAGE}/adapters/vectors/engine.py",
     f"{PACKAGE}/indexing/__init__.py",
     f"{PACKAGE}/local/children.py",
     f"{PACKAGE}/local/reception.py",

@@ -49,7 +49,7 @@ BESIDES = {
     "local": "anyio",
     "local.postgres": "psycopg",
     "local.settings": "pydantic_settings",  # settings sit beside what they configure
-    "indexing": "sqlalchemy",
+    "indexing": "sqlalchemy anyio",
     "domain.keywords": "Stemmer",
     "adapters.embeddings.served": "starlette",
     "adapters.vectors.engine": "qdrant_edge",

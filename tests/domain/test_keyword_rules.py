@@ -29,7 +29,7 @@ TERMS: dict[str, tuple[str, list[str]]] = {
     "a version": ("v1.2.3", ["v1", "2", "3", "v1.2.3"]),
     "an id": ("MAPREDUCE-123", ["mapreduc", "123", "mapreduce-123"]),
     "Russian": ("Не удалось сохранить файлы", ["не", "уда", "сохран", "файл"]),  # noqa: RUF001 - Russian
-    "German": ("Die Größe", ["die", "gröss"]),
+    "German": ("Die Größe", ["die", "grösse"]),
     "Chinese": ("无法打开文件 foo", ["无法", "法打", "打开", "开文", "文件", "foo"]),
     "one ideograph": ("键", ["键"]),
     "ligatures and width": ("ﬁne ＡＰＩ", ["fine", "api"]),  # noqa: RUF001 - they are meant

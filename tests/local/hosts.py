@@ -57,7 +57,11 @@ class Host:
     @contextmanager
     def shim(self, *arguments: str) -> Generator[Lines]:
         """A session, or a command; killed when the block ends, or when it takes too long."""
-        given = {"HEPHAESTUS_HOME": str(self.home), "HEPHAESTUS_IDLE_SECONDS": _IDLE_S}
+        given = {
+            "HEPHAESTUS_HOME": str(self.home),
+            "HEPHAESTUS_IDLE_SECONDS": _IDLE_S,
+            "EMBEDDING_PROVIDER": "none",  # as for all tests: see tests/conftest.py
+        }
         process = self.python.popen(
             *PROGRAM,
             *arguments,

@@ -185,7 +185,7 @@ def test_status_says_what_runs_and_who_is_connected(host: Host) -> None:
         lines = said.out.decode().splitlines()
         assert names_of(host) == ["ada", "bob"]
         pids = [shim.process.pid for shim in shims]
-    head = [line.partition(" (")[0] if line.startswith("since") else line for line in lines[:7]]
+    head = [line.partition(" (")[0] if line.startswith("since") else line for line in lines[:8]]
     when_idle = "leaves after 20 seconds without a connection"
     assert head.pop(1)[:16] == "since         20"
     assert head == [
@@ -193,6 +193,7 @@ def test_status_says_what_runs_and_who_is_connected(host: Host) -> None:
         f"home          {host.home}",
         f"log           {host.paths.server_log}",
         f"PostgreSQL    process {postmaster}, socket in {host.paths.pg}",
+        "index         no ticket waits",
         "upgrade       none waits",
         "connections   2",
     ]
@@ -200,7 +201,7 @@ def test_status_says_what_runs_and_who_is_connected(host: Host) -> None:
         f"  session     {name}, process {pid}, in /"
         for name, pid in zip(("ada", "bob"), pids, strict=True)
     ]
-    assert sorted(line.rpartition(", ")[0] for line in lines[7:]) == expected
+    assert sorted(line.rpartition(", ")[0] for line in lines[8:]) == expected
 
 
 def test_status_as_json_is_one_line(host: Host) -> None:

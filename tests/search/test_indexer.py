@@ -80,10 +80,13 @@ async def test_a_failure_is_kept_with_the_job_and_mended_by_itself(
     with pytest.raises(EmbeddingUnavailable):
         await indexer.round()
     assert sql.rows("SELECT last_error, attempts, locked_until FROM index_jobs") == [
-        ("the key is refused", 1, None)
+        ("Texts cannot be embedded: the key is refused. Wait a few seconds and try again.", 1, None)
     ]
     queue = await Jobs(Steps(desk.calls.units)).queue()
-    assert str(queue) == "1 tickets wait, the oldest for 0 seconds (the key is refused)"
+    assert str(queue) == (
+        "1 tickets wait, the oldest for 0 seconds (Texts cannot be embedded: the key is refused. "
+        "Wait a few seconds and try again)"
+    )
     embedder.fault = None
     sql.run("UPDATE index_jobs SET next_attempt_at = clock_timestamp()")
     await indexed(indexer)

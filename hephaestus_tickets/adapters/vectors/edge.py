@@ -76,15 +76,6 @@ class EdgeStore:
         found = await self._ask(space, "nearest", [vector], filter=wanted, limit=limit)
         return [Near(ticket=ticket, cosine=cosine) for ticket, cosine in found]
 
-    async def cosines(
-        self, space: Space, vector: Vector, *, workflow_id: str, tickets: Sequence[int]
-    ) -> dict[int, float]:
-        narrowed = Narrowed(only=tuple(tickets))
-        found = await self.nearest(
-            space, vector, workflow_id=workflow_id, narrowed=narrowed, limit=len(tickets)
-        )
-        return {each.ticket: each.cosine for each in found}
-
     async def count(self, space: Space) -> int:
         return int(await self._ask(space, "count"))
 
@@ -93,9 +84,6 @@ class EdgeStore:
 
     async def drop(self, space: Space) -> None:
         await self._ask(space, "drop")
-
-    async def spaces(self) -> list[str]:
-        return await to_thread(_shards, self._directory)
 
     async def aclose(self) -> None:
         await self._engine.aclose()
@@ -161,9 +149,3 @@ class EdgeStore:
 
 def _is_full(directory: Path) -> bool:
     return shutil.disk_usage(directory).free < _MEGABYTE
-
-
-def _shards(directory: Path) -> list[str]:
-    if not directory.is_dir():
-        return []
-    return sorted(each.name for each in directory.iterdir() if each.is_dir() and not each.suffix)

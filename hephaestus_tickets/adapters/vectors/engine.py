@@ -72,6 +72,7 @@ class Shards:
 
     def _make(self, asked: Json) -> None:
         """Aside first: what has the name of a shard is whole."""
+        self._check_disk(asked)
         half = self._directory / f"{asked['key']}{HALF}"
         shutil.rmtree(half, ignore_errors=True)
         vectors = qdrant.EdgeVectorParams(size=asked["dimension"], distance=qdrant.Distance.Cosine)
@@ -102,8 +103,7 @@ class Shards:
 
     def _upsert(self, asked: Json, floats: array[float]) -> None:
         shard, size = self._shard(asked), asked["dimension"]
-        if shutil.disk_usage(self._directory).free < asked["reserve"]:
-            raise Refused("full", "the disk is full")
+        self._check_disk(asked)
         numbers = floats.tolist()
         points = [
             qdrant.Point(ticket, numbers[place * size : (place + 1) * size], _stored(payload))
@@ -111,6 +111,10 @@ class Shards:
         ]
         shard.update(qdrant.UpdateOperation.upsert_points(points))
         shard.flush()
+
+    def _check_disk(self, asked: Json) -> None:
+        if shutil.disk_usage(self._directory).free < asked["reserve"]:
+            raise Refused("full", "the disk is full")
 
     def _nearest(self, asked: Json, floats: array[float]) -> list[tuple[object, float]]:
         request = qdrant.QueryRequest(

@@ -104,12 +104,6 @@ class VectorStore(Protocol):
         """The best first. Raises CollectionGone where there is none."""
         ...
 
-    async def cosines(
-        self, space: Space, vector: Vector, *, workflow_id: str, tickets: Sequence[int]
-    ) -> dict[int, float]:
-        """Exact, of those of the tickets that are there. Raises CollectionGone."""
-        ...
-
     async def count(self, space: Space) -> int:
         """How many points there are. Raises CollectionGone where there is none."""
         ...
@@ -120,10 +114,6 @@ class VectorStore(Protocol):
 
     async def drop(self, space: Space) -> None:
         """Forgets the collection, if there is one."""
-        ...
-
-    async def spaces(self) -> list[str]:
-        """The keys of the spaces that have a collection."""
         ...
 
     async def aclose(self) -> None: ...

@@ -111,11 +111,6 @@ class Collections:
     async def drop(self, space: Space) -> None:
         await self._client.delete_collection(_name(space))
 
-    async def spaces(self) -> list[str]:
-        found = (await self._client.get_collections()).collections
-        names = [each.name for each in found if each.name.startswith(_PREFIX)]
-        return sorted(name.removeprefix(_PREFIX) for name in names)
-
     async def aclose(self) -> None:
         await self._client.close()
 

@@ -53,16 +53,13 @@ class RemoteStore:
     async def nearest(
         self, space: Space, vector: Vector, *, workflow_id: str, narrowed: Narrowed, limit: int
     ) -> list[Near]:
-        return await self._nearest(space, vector, workflow_id, narrowed, limit)
-
-    async def cosines(
-        self, space: Space, vector: Vector, *, workflow_id: str, tickets: Sequence[int]
-    ) -> dict[int, float]:
-        narrowed = Narrowed(only=tuple(tickets))
-        found = await self._nearest(
-            space, vector, workflow_id, narrowed, len(tickets), is_exact=True
+        check_dimension(space, [vector])
+        if narrowed.only == ():
+            return []
+        condition, is_exact = filter_of(workflow_id, narrowed), narrowed.only is not None
+        return await self._ask(
+            lambda there: there.nearest(space, vector, condition, limit=limit, is_exact=is_exact)
         )
-        return {each.ticket: each.cosine for each in found}
 
     async def count(self, space: Space) -> int:
         return await self._ask(lambda there: there.count(space))
@@ -73,30 +70,9 @@ class RemoteStore:
     async def drop(self, space: Space) -> None:
         await self._ask(lambda there: there.drop(space))
 
-    async def spaces(self) -> list[str]:
-        return await self._ask(lambda there: there.spaces())
-
     async def aclose(self) -> None:
         if self._collections is not None:
             await self._collections.aclose()
-
-    async def _nearest(
-        self,
-        space: Space,
-        vector: Vector,
-        workflow_id: str,
-        narrowed: Narrowed,
-        limit: int,
-        *,
-        is_exact: bool = False,
-    ) -> list[Near]:
-        check_dimension(space, [vector])
-        if narrowed.only == ():
-            return []
-        condition = filter_of(workflow_id, narrowed)
-        return await self._ask(
-            lambda there: there.nearest(space, vector, condition, limit=limit, is_exact=is_exact)
-        )
 
     async def _ask(self, call: Callable[[Collections], Awaitable[T]]) -> T:
         async with self._opening:
