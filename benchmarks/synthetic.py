@@ -144,15 +144,25 @@ async def _fill_some(tracker: Tracker, count: int) -> None:
     numbers = await tracker.calls.units.run(CALLER, insert)
     vectors = [language.vector(tracker.space.dimension) for _ in numbers]
     points = [
-        Point(ticket=number, vector=vector, payload={
-            "workflow_id": "default", "status": row["status"], "priority": 1, "ticket_type": "task",
-            "assigned_agent_id": "", "tags": [], "is_resolved": row["status"] == "done",
-            "is_blocked": False,
-        })
+        _point(number, vector, str(row["status"]))
         for number, vector, row in zip(numbers, vectors, rows, strict=True)
-    ]  # fmt: skip
+    ]
     await tracker.store.upsert(tracker.space, points)
     await _keep(tracker, numbers, vectors)
+
+
+def _point(number: int, vector: Vector, status: str) -> Point:
+    payload = {
+        "workflow_id": "default",
+        "status": status,
+        "priority": 1,
+        "ticket_type": "task",
+        "assigned_agent_id": "",
+        "tags": [],
+        "is_resolved": status == "done",
+        "is_blocked": False,
+    }
+    return Point(ticket=number, vector=vector, payload=payload)
 
 
 async def _keep(tracker: Tracker, numbers: Sequence[int], vectors: Sequence[Vector]) -> None:

@@ -49,7 +49,7 @@ _STOP_WORDS = frozenset(
 def terms_of(text: str) -> list[str]:
     """The text's terms in its order, each as often as it stands there."""
     plain = unicodedata.normalize("NFKC", text[:LONGEST_TEXT])
-    return [term for run in _RUN.finditer(plain) for term in _terms_of_run(run[0])]
+    return [term for run in _RUN.finditer(plain) for term in _terms_of_any(run[0])]
 
 
 def term_weights(title: str, others: Iterable[str] = ()) -> Counter[str]:
@@ -84,12 +84,20 @@ def _counted(text: str) -> Iterable[tuple[str, int]]:
     return Counter(terms_of(text)).items()
 
 
-def _terms_of_run(run: str) -> Iterator[str]:
+def _terms_of_any(run: str) -> tuple[str, ...]:
+    """What is long is no word that comes again."""
+    return _terms_known(run) if len(run) <= LONGEST_TERM else _terms_of_run(run)
+
+
+@lru_cache(_REMEMBERED)
+def _terms_known(run: str) -> tuple[str, ...]:
+    return _terms_of_run(run)
+
+
+def _terms_of_run(run: str) -> tuple[str, ...]:
     words = _WORD.findall(run)
-    for word in words:
-        yield from _terms_of_word(word)
-    if len(words) > 1:
-        yield run.casefold()[:LONGEST_TERM]
+    parts = tuple(term for word in words for term in _terms_of_word(word))
+    return (*parts, run.casefold()[:LONGEST_TERM]) if len(words) > 1 else parts
 
 
 def _terms_of_word(word: str) -> Iterator[str]:
@@ -121,7 +129,6 @@ def _term(word: str) -> Iterator[str]:
         yield _stemmed(folded[:LONGEST_TERM])
 
 
-@lru_cache(_REMEMBERED)
 def _stemmed(word: str) -> str:
     return _stemmer("russian" if _CYRILLIC.fullmatch(word) else "english").stemWord(word)
 

@@ -52,7 +52,9 @@ class Vectors:
 
         count, vectors = await self._steps.run(some)
         if vectors:
-            fitted = await asyncio.to_thread(Whitening.fit, vectors, count)
+            fitted = await asyncio.to_thread(
+                Whitening.fit, b"".join(vectors), live.space.dimension, count
+            )
             self._steps.semantic.whitenings[live.space.key] = fitted
 
     async def _cached(

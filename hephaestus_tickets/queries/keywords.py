@@ -8,13 +8,14 @@ of them adds a share of its score to the ticket's.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 from sqlalchemy import (
     Boolean,
     ColumnElement,
     Double,
     Select,
-    TextualSelect,
+    Subquery,
     bindparam,
     func,
     select,
@@ -40,7 +41,7 @@ _RANKED = """
     WITH wanted AS (
         SELECT * FROM unnest(:terms, :weights, :in_title) AS wanted (term, weight, in_title)
     ),
-    counted AS (
+    counted AS MATERIALIZED (
         SELECT term, weight, in_title, (
             SELECT count(*) FROM (
                 SELECT FROM keyword_postings AS each
@@ -89,7 +90,7 @@ def found_by_keywords(
     and of the workflow the number of its `:tickets` and the `:average` length of one. Every
     condition on the ticket is applied before the best are chosen.
     """
-    best = _ranked(with_comments=with_comments).subquery("ranked")
+    best = _ranked(with_comments=with_comments)
     statement = select(best.c.ticket_id, best.c.score, best.c.cover)
     wanted = list(conditions)
     if wanted:
@@ -97,7 +98,9 @@ def found_by_keywords(
     return statement.order_by(best.c.score.desc(), best.c.ticket_id.desc()).limit(limit)
 
 
-def _ranked(*, with_comments: bool) -> TextualSelect:
+@cache
+def _ranked(*, with_comments: bool) -> Subquery:
+    """Built once: that takes longer than to run it on a small tracker."""
     statement = _RANKED.format(
         score=_SCORE,
         share=COMMENT_SHARE,
@@ -117,6 +120,7 @@ def _ranked(*, with_comments: bool) -> TextualSelect:
             bindparam("average", type_=Double),
         )
         .columns(ticket_id=BigInteger, score=Double, cover=Double)
+        .subquery("ranked")
     )
 
 

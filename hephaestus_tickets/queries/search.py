@@ -121,9 +121,12 @@ def best_comments(workflow: int, terms: Sequence[str], numbers: Sequence[int]) -
 
 
 def vectors(space: Mapping[str, str | int], numbers: Sequence[int]) -> Rows:
-    """(ticket, vector) of those of the tickets that have one in the space of these fields."""
+    """One row: the tickets that have a vector in the space of these fields, and all of those."""
     return (
-        select(EmbeddingRow.ticket_id, EmbeddingRow.vector)
+        select(
+            func.coalesce(func.array_agg(EmbeddingRow.ticket_id), []),
+            func.coalesce(func.string_agg(EmbeddingRow.vector, b""), b""),
+        )
         .join(SpaceRow, SpaceRow.id == EmbeddingRow.space_id)
         .where(
             *[getattr(SpaceRow, name) == value for name, value in space.items()],

@@ -202,10 +202,9 @@ async def ranked_by_meaning(
     vector = work.semantic.known_query(space, text)
     scores = dict(cosines)
     if whitening is not None and vector is not None and cosines:
-        rows = (await work.session.execute(search.vectors(asdict(space), list(cosines)))).all()
-        numbers = [number for number, _ in rows]
-        told = whitening.cosines(vector, [bytes(raw) for _, raw in rows]) if rows else []
-        scores = dict(zip(numbers, told, strict=True))
+        statement = search.vectors(asdict(space), list(cosines))
+        numbers, raw = (await work.session.execute(statement)).one()
+        scores = dict(zip(numbers, whitening.cosines(vector, raw), strict=True))
     return SemanticHits(dict(list(ordered(scores).items())[:limit]), cosines)
 
 

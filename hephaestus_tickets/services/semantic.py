@@ -63,6 +63,7 @@ class Semantic:
         self._store = store
         self._embedders: dict[str, Embedder | None] = {}
         self._queries: OrderedDict[tuple[str, str], Vector] = OrderedDict()
+        self._asking: dict[tuple[str, str], asyncio.Future[Vector]] = {}
         self._ensured: set[str] = set()
 
     @classmethod
@@ -134,7 +135,28 @@ class Semantic:
         """The vector of a text that was just looked for."""
         return self._queries.get((space.key, text))
 
+    def expect(self, text: str) -> None:
+        """The text is looked for soon: its vector is made while the words are."""
+        if self.serving is not None:
+            self._asked(self.serving, text)
+
     async def _query(self, space: Space, text: str) -> Vector:
+        return await asyncio.shield(self._asked(space, text))
+
+    def _asked(self, space: Space, text: str) -> asyncio.Future[Vector]:
+        """Who asks for the same at once shares the answer."""
+        key = (space.key, text)
+        if key not in self._asking:
+            self._asking[key] = asyncio.ensure_future(self._vector(space, text))
+            self._asking[key].add_done_callback(lambda done: self._answered(key, done))
+        return self._asking[key]
+
+    def _answered(self, key: tuple[str, str], done: asyncio.Future[Vector]) -> None:
+        del self._asking[key]
+        if not done.cancelled():
+            done.exception()  # told to whoever waits for it; perhaps nobody does any more
+
+    async def _vector(self, space: Space, text: str) -> Vector:
         key = (space.key, text)
         if key not in self._queries:
             [self._queries[key]] = await self.embed(space, [text])
@@ -149,6 +171,8 @@ class Semantic:
         return self._embedders[space.key]
 
     async def aclose(self) -> None:
+        for asked in self._asking.values():
+            asked.cancel()
         for embedder in self._embedders.values():
             if embedder is not None:
                 await embedder.aclose()

@@ -62,6 +62,7 @@ class TicketSearchService:
         Takes a sentence, an error text, an identifier, a path, an id or a sha. Resolved tickets
         are found too.
         """
+        self._work.semantic.expect(query_text.strip())
         query = await self._query(query_text, workflow_id, filters, with_comments=include_comments)
         exact = await exact_leg(self._work, query, limit)
         keyword = await keyword_leg(self._work, query)
@@ -86,6 +87,7 @@ class TicketSearchService:
         filters: SearchFilters = None,
     ) -> SearchResults:
         """Find tickets by meaning alone. Prefer hybrid_search."""
+        self._work.semantic.expect(query_text.strip())
         query = await self._query(query_text, workflow_id, filters, with_comments=False)
         plan = await semantic_plan(self._work, query)
         semantic = await semantic_leg(self._work, query, plan)

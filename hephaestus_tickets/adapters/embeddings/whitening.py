@@ -9,7 +9,6 @@ wholly; half of it did better here.)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -25,7 +24,7 @@ _SMALLEST = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Whitening:
-    """Of one space; `fitted_on` so many. Takes vectors as 32-bit floats, little-endian."""
+    """Of one space; `fitted_on` so many. Takes vectors end to end: 32-bit floats, little-endian."""
 
     FEWEST: ClassVar[int] = 200  # vectors that a fit takes
     MOST: ClassVar[int] = 5_000
@@ -35,11 +34,11 @@ class Whitening:
     fitted_on: int
 
     @classmethod
-    def fit(cls, vectors: Sequence[bytes], total: int) -> Whitening:
+    def fit(cls, vectors: bytes, dimension: int, total: int) -> Whitening:
         """Blocks for a part of a second."""
         import numpy as np  # noqa: PLC0415 - 0.1 s, where it is wanted
 
-        rows = _rows(vectors)
+        rows = _rows(vectors, dimension)
         mean = rows.mean(0)
         variances, directions = np.linalg.eigh(np.cov((rows - mean).T))
         variances = np.maximum(variances, 0)
@@ -47,11 +46,11 @@ class Whitening:
         matrix = (directions * scales) @ directions.T
         return cls(mean, matrix.astype(np.float32), total)
 
-    def cosines(self, query: Vector, vectors: Sequence[bytes]) -> list[float]:
+    def cosines(self, query: Vector, vectors: bytes) -> list[float]:
         import numpy as np  # noqa: PLC0415 - as above
 
         against = self._whitened(np.asarray([query], np.float32))[0]
-        return (self._whitened(_rows(vectors)) @ against).tolist()
+        return (self._whitened(_rows(vectors, len(query))) @ against).tolist()
 
     def _whitened(self, rows: NDArray[np.float32]) -> NDArray[Any]:  # Any: numpy's own precision
         import numpy as np  # noqa: PLC0415 - as above
@@ -60,7 +59,7 @@ class Whitening:
         return turned / np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), _SMALLEST)
 
 
-def _rows(vectors: Sequence[bytes]) -> NDArray[np.float32]:
+def _rows(vectors: bytes, dimension: int) -> NDArray[np.float32]:
     import numpy as np  # noqa: PLC0415 - as above
 
-    return np.frombuffer(b"".join(vectors), "<f4").reshape(len(vectors), -1)
+    return np.frombuffer(vectors, "<f4").reshape(-1, dimension)
