@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 from sqlalchemy import text
 
@@ -152,7 +153,7 @@ async def _fill_some(tracker: Tracker, count: int) -> None:
 
 
 def _point(number: int, vector: Vector, status: str) -> Point:
-    payload = {
+    payload: dict[str, Any] = {  # Any: JSON
         "workflow_id": "default",
         "status": status,
         "priority": 1,
