@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +12,8 @@ from hosts import Host, hosted
 from lines import Lines
 from servers import until
 from victims import until_nothing_remains
+
+from hephaestus_tickets.local.home import Home
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +60,20 @@ def test_settings_that_contradict_are_one_sentence(host: Host) -> None:
         "EMBEDDING_DIM is 7, but all-MiniLM-L6-v2 of the provider 'local' makes vectors of 384: "
         "leave EMBEDDING_DIM empty."
     )
+
+
+def test_a_killed_server_takes_the_engine_with_it(host: Host) -> None:
+    with host.shim() as session:
+        session.greet()
+        made_by(session, "Once more")
+        until(lambda: _is_indexed(host), 60)
+        os.kill(host.server(), signal.SIGKILL)
+        until_nothing_remains(_without_socket(host), 10)
+    assert host.works()
+    host.end()
+
+
+def _without_socket(host: Host) -> Home:
+    """A killed server leaves its socket, which the next one replaces."""
+    host.paths.socket.unlink(missing_ok=True)
+    return host.paths
