@@ -77,7 +77,7 @@ class Lines:
 
 
 @contextmanager
-def session(command: Command, home: Home | None = None) -> Generator[Lines]:
+def session(command: Command, home: Home | None = None, **settings: str) -> Generator[Lines]:
     """A session just started; its end is waited for."""
     began = time.perf_counter()
     process = subprocess.Popen(
@@ -86,7 +86,7 @@ def session(command: Command, home: Home | None = None) -> Generator[Lines]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         cwd=ROOT,
-        env=environment(home),
+        env=environment(home) | settings,
     )
     too_long = threading.Timer(LONGEST_S, process.kill)
     too_long.start()
@@ -100,12 +100,14 @@ def session(command: Command, home: Home | None = None) -> Generator[Lines]:
 
 
 @contextmanager
-def sessions(count: int, command: Command, home: Home | None = None) -> Generator[list[Lines]]:
+def sessions(
+    count: int, command: Command, home: Home | None = None, **settings: str
+) -> Generator[list[Lines]]:
     """One after another, as agents come: the first finds no server, the others do."""
     with ExitStack() as stack:
         started: list[Lines] = []
         for _ in range(count):
-            started.append(stack.enter_context(session(command, home)))
+            started.append(stack.enter_context(session(command, home, **settings)))
             started[-1].greet()
         yield started
 

@@ -15,6 +15,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ from hephaestus_tickets.local.home import Home
 AGENTS = (1, 10)
 WARM_UP = 20  # calls before any counts
 FEW_CALLS = 5
+INDEXED_S = 5.0  # by then the model is loaded, where there is one
 LEAVING = (signal.SIGINT, signal.SIGTERM)
 
 START_AIM = 1 / 20
@@ -172,12 +174,15 @@ def tell_round_trips(calls: int, commands: Commands, home: Home) -> None:
 def tell_memory(commands: Commands) -> None:
     heading(f"memory (PSS of every process), each agent after {FEW_CALLS} calls")
     for agents in AGENTS:
-        ours = our_memory(agents)
+        ours = our_memory(agents, EMBEDDING_PROVIDER="none")
+        embedding = our_memory(agents, EMBEDDING_PROVIDER="local")
         bare = bare_memory(agents, commands.bare)
         figure(f"{agents} of ours", f"{ours.total:.1f} MB in {ours.processes} processes")
         figure("  of which the shims", f"{ours.shims:.1f} MB")
+        figure("  with the bundled model loaded", f"{embedding.total:.1f} MB")
         figure(f"{agents} bare", f"{bare:.1f} MB")
         compare(f"{agents} of ours / {agents} bare", ours.total / bare, MEMORY_AIMS.get(agents))
+        compare("  the same with the model", embedding.total / bare)
         below("RSS of one shim", ours.shim_rss, SHIM_AIM_MB, "MB")
 
 
@@ -191,12 +196,13 @@ class Memory:
     processes: int
 
 
-def our_memory(agents: int) -> Memory:
-    with new_home() as home, sessions(agents, OURS, home) as opened:
+def our_memory(agents: int, **settings: str) -> Memory:
+    with new_home() as home, sessions(agents, OURS, home, **settings) as opened:
         for each in opened:
             ticket_id = each.create_ticket()
             for _ in range(FEW_CALLS - 1):
                 each.call("get_ticket", ticket_id=ticket_id)
+        time.sleep(INDEXED_S)
         shims = {each.process.pid for each in opened}
         everything = with_descendants(shims | serving(home))
         return Memory(
