@@ -297,7 +297,7 @@ def _tell(
 
 
 def _plain(leg: Leg) -> dict[int, KeywordScore]:
-    return {number: KeywordScore(score, 0.0) for number, score in leg.items()}
+    return {number: KeywordScore(score) for number, score in leg.items()}
 
 
 def _fused(legs: Legs, ranking: Ranking) -> Iterable[int]:

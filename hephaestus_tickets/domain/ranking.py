@@ -22,10 +22,11 @@ _MIDDLE = 5.0
 
 
 class KeywordScore(NamedTuple):
-    """BM25, and how much of the query's first line a ticket has."""
+    """BM25, how much of the query's first line a ticket has, and whether its comments have any."""
 
     bm25: float
-    cover: float
+    cover: float = 0.0
+    is_in_comment: bool = False
 
 
 KeywordLeg = Mapping[int, KeywordScore]

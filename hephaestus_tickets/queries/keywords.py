@@ -30,12 +30,13 @@ from hephaestus_tickets.queries.rows import Rows
 K1, B = 1.2, 0.75
 COMMENT_SHARE = 0.5
 MOST_TERMS = 32
-FEW, COMMON = 1_000, 5
+FEW, COMMON, MOST_STANDING = 1_000, 5, 10_000
 
 _SCORE = f"""
     sum(worth * frequency * {K1 + 1} / (frequency + {K1} * ({1 - B} + {B} * length / :average)))
 """
-# A term in more than a fifth of many tickets tells nothing that is worth reading its postings.
+# A term in more than a fifth of many tickets, or in very many at all, tells nothing that is worth
+# reading its postings.
 # Of the others the worthiest are taken; a term of one ticket costs too little to count among them.
 _RANKED = """
     WITH wanted AS (
@@ -46,7 +47,7 @@ _RANKED = """
             SELECT count(*) FROM (
                 SELECT FROM keyword_postings AS each
                 WHERE workflow = :workflow AND each.term = wanted.term AND comment_id = 0
-                LIMIT greatest({few}, CAST(:tickets AS bigint) / {common} + 1)
+                LIMIT greatest({few}, least(CAST(:tickets AS bigint) / {common}, {most})) + 1
             ) AS standing
         ) AS standing
         FROM wanted
@@ -54,7 +55,7 @@ _RANKED = """
     rarity AS (
         SELECT term, weight, in_title, standing,
                ln(1 + (greatest(:tickets, standing) - standing + 0.5) / (standing + 0.5)) AS idf,
-               :tickets >= {few} AND standing > :tickets / {common} AS is_common
+               :tickets >= {few} AND standing > least(:tickets / {common}, {most}) AS is_common
         FROM counted
     ),
     ordered AS (
@@ -75,7 +76,8 @@ _RANKED = """
     SELECT ticket_id,
            coalesce(max(score) FILTER (WHERE comment_id = 0), 0)
            + {share} * coalesce(max(score) FILTER (WHERE comment_id <> 0), 0) AS score,
-           coalesce(max(cover) FILTER (WHERE comment_id = 0), 0) AS cover
+           coalesce(max(cover) FILTER (WHERE comment_id = 0), 0) AS cover,
+           bool_or(comment_id <> 0) AS is_in_comment
     FROM texts GROUP BY ticket_id
 """
 
@@ -83,7 +85,7 @@ _RANKED = """
 def found_by_keywords(
     conditions: Iterable[ColumnElement[bool]], *, with_comments: bool, limit: int
 ) -> Rows:
-    """(ticket_id, score, cover) of the best tickets of a workflow, the best first.
+    """(ticket_id, score, cover, is_in_comment) of a workflow's best tickets, the best first.
 
     `cover` is the idf of the query's title terms that the ticket has, whatever their frequency.
     Takes `:workflow` (its number), `:terms` with their `:weights` and whether each is `:in_title`,
@@ -91,7 +93,7 @@ def found_by_keywords(
     condition on the ticket is applied before the best are chosen.
     """
     best = _ranked(with_comments=with_comments)
-    statement = select(best.c.ticket_id, best.c.score, best.c.cover)
+    statement = select(best.c.ticket_id, best.c.score, best.c.cover, best.c.is_in_comment)
     wanted = list(conditions)
     if wanted:
         statement = statement.join(TicketRow, TicketRow.id == best.c.ticket_id).where(*wanted)
@@ -105,6 +107,7 @@ def _ranked(*, with_comments: bool) -> Subquery:
         score=_SCORE,
         share=COMMENT_SHARE,
         few=FEW,
+        most=MOST_STANDING,
         common=COMMON,
         terms=MOST_TERMS,
         comments="" if with_comments else "AND comment_id = 0",
@@ -119,7 +122,7 @@ def _ranked(*, with_comments: bool) -> Subquery:
             bindparam("tickets", type_=Integer),
             bindparam("average", type_=Double),
         )
-        .columns(ticket_id=BigInteger, score=Double, cover=Double)
+        .columns(ticket_id=BigInteger, score=Double, cover=Double, is_in_comment=Boolean)
         .subquery("ranked")
     )
 

@@ -95,8 +95,12 @@ def still_there(
     )
 
 
-def shown(numbers: Sequence[int]) -> Select[TicketRow]:
-    return select(TicketRow).where(TicketRow.id == any_(literal(list(numbers), ARRAY(BigInteger))))
+def shown(numbers: Sequence[int], workflow_id: str) -> Select[TicketRow]:
+    """Those of the workflow: who shares a vector store with others may be told of theirs."""
+    return select(TicketRow).where(
+        TicketRow.id == any_(literal(list(numbers), ARRAY(BigInteger))),
+        TicketRow.workflow_id == workflow_id,
+    )
 
 
 def best_comments(workflow: int, terms: Sequence[str], numbers: Sequence[int]) -> Rows:

@@ -86,7 +86,10 @@ async def similar_tickets(
     keyword = await keyword_leg(work, query)
     scores = fused(await _by_meaning(work, query.text, semantic), keyword, work.semantic.ranking)
     numbers = list(scores)[: 2 * SHOWN]
-    rows = {row.id: row for row in await work.session.scalars(search.shown(numbers))}
+    rows = {
+        row.id: row
+        for row in await work.session.scalars(search.shown(numbers, workflow.workflow_id))
+    }
     title = frozenset(terms_of(text.partition("\n")[0]))
     likely = [
         rows[number]

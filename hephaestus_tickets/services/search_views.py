@@ -43,13 +43,23 @@ async def hits(work: UnitOfWork, query: Query, found: Found) -> list[SearchHit]:
     numbers = list(found.scores)
     if not numbers:
         return []
-    rows = {row.id: row for row in await work.session.scalars(search.shown(numbers))}
+    statement = search.shown(numbers, query.workflow_id)
+    rows = {row.id: row for row in await work.session.scalars(statement)}
     comments: dict[int, str] = {}
     terms = frozenset(each.term for each in query.terms)
-    if query.with_comments and terms:
-        statement = search.best_comments(query.workflow.number, sorted(terms), numbers)
+    commented = [number for number in numbers if _is_in_comment(found, number)]
+    if commented:
+        statement = search.best_comments(query.workflow.number, sorted(terms), commented)
         comments = dict((await work.session.execute(statement)).all())
-    return [_hit(rows[number], found, terms, comments.get(number, "")) for number in numbers]
+    return [
+        _hit(rows[number], found, terms, comments.get(number, ""))
+        for number in numbers
+        if number in rows
+    ]
+
+
+def _is_in_comment(found: Found, number: int) -> bool:
+    return number in found.keyword and found.keyword[number].is_in_comment
 
 
 def _hit(ticket: TicketRow, found: Found, terms: frozenset[str], comment: str) -> SearchHit:

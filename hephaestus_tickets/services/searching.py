@@ -84,7 +84,7 @@ async def keyword_leg(work: UnitOfWork, query: Query, limit: int = LEG) -> dict[
         "average": totals.average_length,
     }
     rows = await work.session.execute(statement, given)
-    return {number: KeywordScore(score, cover) for number, score, cover in rows}
+    return {number: KeywordScore(*told) for number, *told in rows}
 
 
 async def _totals(work: UnitOfWork, workflow_id: str) -> Totals:
@@ -209,8 +209,11 @@ async def ranked_by_meaning(
 
 
 async def still_there(work: UnitOfWork, query: Query, numbers: Sequence[int]) -> frozenset[int]:
-    """Whatever the legs say, these are hits by the facts of now."""
-    if not numbers:
-        return frozenset()
+    """Whatever the legs say, these are hits by the facts of now.
+
+    A ticket never leaves its workflow: without a condition there is nothing to be asked.
+    """
+    if not (numbers and query.is_narrowed):
+        return frozenset(numbers)
     statement = search.still_there(numbers, query.workflow_id, query.conditions)
     return frozenset(await work.session.scalars(statement))
