@@ -29,6 +29,7 @@ _REMEMBERED = 50_000
 
 _RUN = re.compile(r"\w+(?:[-./:@+#]+\w+)*")
 _WORD = re.compile(r"[^\W_]+")
+_UNBROKEN = re.compile(r"\S+")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z]+[0-9]*|[0-9]+")
 _UNSPACED = re.compile(
     "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3005-\u30ff\u31f0-\u31ff"
@@ -50,6 +51,14 @@ def terms_of(text: str) -> list[str]:
     """The text's terms in its order, each as often as it stands there."""
     plain = unicodedata.normalize("NFKC", text[:LONGEST_TEXT])
     return [term for run in _RUN.finditer(plain) for term in _terms_of_any(run[0])]
+
+
+def placed_terms(text: str) -> list[tuple[int, tuple[str, ...]]]:
+    """The same with the places where they begin; within a word none is told apart."""
+    plain = text[:LONGEST_TEXT]
+    if unicodedata.is_normalized("NFKC", plain):
+        return [(run.start(), _terms_of_any(run[0])) for run in _RUN.finditer(plain)]
+    return [(word.start(), tuple(terms_of(word[0]))) for word in _UNBROKEN.finditer(plain)]
 
 
 def term_weights(title: str, others: Iterable[str] = ()) -> Counter[str]:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from itertools import islice, takewhile
 
-from hephaestus_tickets.domain.keywords import LONGEST_TEXT, terms_of
+from hephaestus_tickets.domain.keywords import LONGEST_TEXT, placed_terms
 from hephaestus_tickets.domain.text import ELLIPSIS, clip
 
 SNIPPET = 160
 _BEFORE = 40  # characters shown before the first word that matched
-_PIECE = re.compile(r"\S+")
 
 
 def snippet(text: str, terms: frozenset[str]) -> str:
     """The stretch in which most different terms of the query stand; empty where none does."""
     plain = " ".join(text[:LONGEST_TEXT].split())
     places = [
-        (piece.start(), found)
-        for piece in _PIECE.finditer(plain)
-        if (found := terms.intersection(terms_of(piece[0])))
+        (at, found) for at, here in placed_terms(plain) if (found := terms.intersection(here))
     ]
     if not places:
         return ""

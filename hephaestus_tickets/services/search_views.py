@@ -63,13 +63,15 @@ def _is_in_comment(found: Found, number: int) -> bool:
 
 
 def _hit(ticket: TicketRow, found: Found, terms: frozenset[str], comment: str) -> SearchHit:
-    texts = {
-        "title": ticket.title,
-        "description": ticket.description,
-        "tags": " ".join(ticket.tags),
-        "comment": comment,
+    described, commented = snippet(ticket.description, terms), snippet(comment, terms)
+    matched = {
+        "ticket id": ticket.id in found.exact,
+        "title": _has_any(ticket.title, terms),
+        "description": described,
+        "tags": _has_any(" ".join(ticket.tags), terms),
+        "comment": commented,
+        "meaning": found.means_the_same(ticket.id),
     }
-    places = [name for name, text in texts.items() if terms.intersection(terms_of(text))]
     keyword = found.keyword.get(ticket.id)
     cosine = found.cosines.get(ticket.id)
     return SearchHit(
@@ -85,18 +87,10 @@ def _hit(ticket: TicketRow, found: Found, terms: frozenset[str], comment: str) -
         score=round(found.scores[ticket.id], _DIGITS),
         semantic_score=None if cosine is None else round(cosine, _DIGITS),
         keyword_score=None if keyword is None else round(keyword.bm25, _DIGITS),
-        matched_in=_matched_in(ticket.id, found, places),
-        snippet=_snippet(texts, places, terms),
+        matched_in=[place for place, is_matched in matched.items() if is_matched],
+        snippet=described or commented,  # a title is shown as it is
     )
 
 
-def _matched_in(number: int, found: Found, places: Sequence[str]) -> list[str]:
-    named = ["ticket id"] if number in found.exact else []
-    meant = ["meaning"] if found.means_the_same(number) else []
-    return [*named, *places, *meant]
-
-
-def _snippet(texts: Mapping[str, str], places: Sequence[str], terms: frozenset[str]) -> str:
-    """Of the description, else of the comment; a title is shown as it is."""
-    place = next((name for name in ("description", "comment") if name in places), None)
-    return snippet(texts[place], terms) if place else ""
+def _has_any(text: str, terms: frozenset[str]) -> bool:
+    return not terms.isdisjoint(terms_of(text))

@@ -25,7 +25,7 @@ from hephaestus_tickets.services.unit_of_work import UnitOfWork
 T = TypeVar("T")
 
 LEG = 100
-NEAREST = 400  # by plain cosines: so many are ranked anew
+NEAREST = 200  # by plain cosines: so many are ranked anew
 SECONDS = 3.0  # what the semantic leg of a search may take
 # So many tickets are named to the vector store one by one; of more, it asks its payload.
 NAMED_AT_MOST = 2_000

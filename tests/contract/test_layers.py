@@ -26,7 +26,11 @@ LAYERS = [
     Layer(4, "operations indexing", "pydantic"),
     Layer(3, "services", "sqlalchemy"),
     Layer(2, "db models queries", "sqlalchemy psycopg pydantic pydantic_settings"),
-    Layer(2, "adapters", "openai onnxruntime tokenizers numpy pydantic pydantic_settings"),
+    Layer(
+        2,
+        "adapters",
+        "openai onnxruntime tokenizers numpy threadpoolctl pydantic pydantic_settings",
+    ),
     Layer(1, "schemas", "pydantic pydantic_core"),
     Layer(0, "domain", ""),
 ]

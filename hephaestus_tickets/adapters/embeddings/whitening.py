@@ -10,6 +10,7 @@ wholly; half of it did better here.)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hephaestus_tickets.adapters.embeddings.space import Vector
@@ -38,6 +39,7 @@ class Whitening:
         """Blocks for a part of a second."""
         import numpy as np  # noqa: PLC0415 - 0.1 s, where it is wanted
 
+        _stay_on_one_thread()
         rows = _rows(vectors, dimension)
         mean = rows.mean(0)
         variances, directions = np.linalg.eigh(np.cov((rows - mean).T))
@@ -63,3 +65,11 @@ def _rows(vectors: bytes, dimension: int) -> NDArray[np.float32]:
     import numpy as np  # noqa: PLC0415 - as above
 
     return np.frombuffer(vectors, "<f4").reshape(-1, dimension)
+
+
+@cache
+def _stay_on_one_thread() -> None:
+    """For good. A product of ours takes 2 ms; OpenBLAS's other threads then spin for 25 ms."""
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - as above
+
+    threadpool_limits(1, user_api="blas")
