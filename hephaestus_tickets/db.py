@@ -18,8 +18,8 @@ from sqlalchemy.pool import NullPool
 
 from hephaestus_tickets.domain.errors import SetupError
 
-REVISION = "0002"
-REVISIONS = ("0001", "0002")
+REVISION = "0003"
+REVISIONS = ("0001", "0002", "0003")
 # Who waits for tickets to index listens here.
 INDEX_CHANNEL = "hephaestus_index"
 _COALESCE_SECONDS = 0.1

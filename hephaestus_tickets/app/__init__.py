@@ -12,6 +12,7 @@ from sqlalchemy import URL
 
 from hephaestus_tickets.adapters.embeddings import EmbeddingSettings
 from hephaestus_tickets.adapters.vectors import QdrantSettings
+from hephaestus_tickets.app.claims import ClaimSettings
 from hephaestus_tickets.app.search import SearchSettings
 from hephaestus_tickets.app.sessions import SessionSettings, setting_fault
 from hephaestus_tickets.db import DatabaseSettings, blocking_connection, check_database
@@ -36,6 +37,7 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     QdrantSettings,
     EmbeddingSettings,
     SearchSettings,
+    ClaimSettings,
 )
 
 
@@ -96,5 +98,6 @@ def migrate(url: URL) -> bool:
 
 @asynccontextmanager
 async def open_calls(url: URL, semantic: Semantic | None = None) -> AsyncGenerator[Calls]:
+    leases = ClaimSettings().leases()
     async with open_pool(url) as database:
-        yield Calls(Units(database, semantic))
+        yield Calls(Units(database, semantic, leases))

@@ -36,6 +36,7 @@ from hephaestus_tickets.operations import Toolset
 from hephaestus_tickets.server import build_server
 from hephaestus_tickets.server.calls import Calls, Session
 from hephaestus_tickets.server.sessions import run_session
+from hephaestus_tickets.upkeep import Upkeep
 
 logger = logging.getLogger("hephaestus_tickets.server")
 
@@ -112,6 +113,7 @@ class LocalServer:
                 tasks.start_soon(self._watch)
                 tasks.start_soon(self._receive, tasks)
                 tasks.start_soon(Indexer(self._calls.units, is_alone=True).run)
+                tasks.start_soon(Upkeep(self._calls.units).run)
                 await self._leaving.wait()
                 tasks.cancel_scope.cancel()
         finally:

@@ -25,7 +25,7 @@ class SessionChoice(BaseModel):
         default="default", description="Where a call goes that names none"
     )
     toolsets: Annotated[frozenset[Toolset], NoDecode] = Field(
-        default=frozenset({"core"}), description="Which tools are shown: `core`, `admin`"
+        default=frozenset({"core"}), description="Which tools are shown: `core`, `plan`, `admin`"
     )
 
     @field_validator("toolsets", mode="before")
@@ -39,6 +39,7 @@ class SessionChoice(BaseModel):
         """A session bound to AGENT_ID, or one with a name of its own."""
         caller = Caller(
             agent_id=self.agent_id or f"agent-{secrets.token_hex(4)}",
+            session=secrets.token_hex(8),
             is_bound=bool(self.agent_id),
             default_workflow=self.workflow_id,
         )

@@ -22,6 +22,7 @@ from hephaestus_tickets.local.home import home_at
 from hephaestus_tickets.local.settings import HomeSettings
 from hephaestus_tickets.server import build_server
 from hephaestus_tickets.server.sessions import run_session
+from hephaestus_tickets.upkeep import Upkeep
 
 
 def stdio() -> None:
@@ -59,6 +60,7 @@ async def _serve(url: URL, settings: SessionSettings, protocol: int) -> None:
     ):
         tasks.start_soon(_end_on_signal, tasks.cancel_scope)
         tasks.start_soon(Indexer(calls.units, is_alone=False).run)
+        tasks.start_soon(Upkeep(calls.units).run)
         session = settings.session()
         await run_session(build_server(calls, session.toolsets), session, 0, protocol)
         tasks.cancel_scope.cancel()

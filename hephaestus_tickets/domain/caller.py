@@ -35,9 +35,13 @@ class WorkflowNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """The agent behind a call; `workflows` is None where all of them are visible."""
+    """The agent behind a call; `workflows` is None where all of them are visible.
+
+    `session` tells one conversation of an agent from its others; empty where that is not known.
+    """
 
     agent_id: str
+    session: str = ""
     is_bound: bool = False
     default_workflow: str = "default"
     workflows: frozenset[str] | None = None

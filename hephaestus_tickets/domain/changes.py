@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from hephaestus_tickets.domain.errors import Conflict, Invalid
-from hephaestus_tickets.domain.text import comma_list, quotable
+from hephaestus_tickets.domain.text import comma_list, one_line, quotable
 
+_VALUE = 100  # characters of a value in a sentence
 Value: TypeAlias = str | int | bool | list[str] | list[dict[str, str]] | None
 
 
@@ -21,10 +22,15 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedChange:
-    """A change as the history tells it, for a conflict's sentence."""
+    """The last change of a field as the history tells it; `value` is what it is now, as JSON."""
 
     field_name: str
     agent_id: str
+    value: str | None = None
+
+    def __str__(self) -> str:
+        now = f", now {one_line(self.value, _VALUE)}" if self.value else ""
+        return f"{self.field_name} by {self.agent_id}{now}"
 
 
 class UnknownField(Invalid):
@@ -52,11 +58,11 @@ class VersionConflict(Conflict):
         self.ticket_id = ticket_id
         self.expected = expected
         self.actual = actual
-        since = "; ".join(f"{change.field_name} by {change.agent_id}" for change in changes)
+        since = "; ".join(map(str, changes))
         super().__init__(
             f"{ticket_id} is at version {actual}, not {expected}. "
             f"{f'Changed since: {since}. ' if since else ''}"
-            "Read it again with get_ticket, then repeat the update with the version it has now."
+            "Read it again with get_ticket, then repeat the call with the version it has now."
         )
 
 

@@ -17,6 +17,7 @@ class Effect(Enum):
 
     NOTHING = auto()  # it reads
     ROWS = auto()  # PostgreSQL undoes them without a COMMIT
+    REPEATABLE = auto()  # rows under a key: done again, it is answered with what was done
     OUTPUT = auto()  # written elsewhere meanwhile: nothing undoes that
 
 

@@ -69,6 +69,10 @@ class ChangeType(StrEnum):
     UNBLOCKED = "unblocked"
     COMMIT_LINKED = "commit_linked"
     BOARD_CHANGED = "board_changed"
+    CLAIMED = "claimed"
+    CLAIM_RESUMED = "claim_resumed"
+    CLAIM_RELEASED = "claim_released"
+    CLAIM_EXPIRED = "claim_expired"
 
 
 class LinkMethod(StrEnum):

@@ -33,6 +33,9 @@ SERVER_SETTINGS = (
     "EMBEDDING_BASE_URL",
     "OPENAI_API_KEY",
     "SEARCH_RANKING",
+    "CLAIM_LEASE_SECONDS",
+    "CLAIM_SHORTEST_SECONDS",
+    "CLAIM_LONGEST_SECONDS",
 )
 _BUSY_PAUSE_S = 0.01
 _LOOK = "`hephaestus-tickets doctor` says more"

@@ -6,13 +6,15 @@ from hephaestus_tickets.models.records import (
     CommentRow,
     CommitRow,
     HistoryRow,
+    IdempotencyKeyRow,
     IndexJobRow,
 )
 from hephaestus_tickets.models.search import EmbeddingRow, PostingRow, SpaceRow
-from hephaestus_tickets.models.tickets import BlockerRow, LinkRow, TicketRow
+from hephaestus_tickets.models.tickets import CLAIM_TOKENS, BlockerRow, LinkRow, TicketRow
 from hephaestus_tickets.models.workflows import AgentRow, BoardRow, WorkflowRow
 
 __all__ = [
+    "CLAIM_TOKENS",
     "JOB_VERSIONS",
     "AgentRow",
     "Base",
@@ -22,6 +24,7 @@ __all__ = [
     "CommitRow",
     "EmbeddingRow",
     "HistoryRow",
+    "IdempotencyKeyRow",
     "IndexJobRow",
     "LinkRow",
     "PostingRow",

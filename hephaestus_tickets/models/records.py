@@ -1,4 +1,4 @@
-"""What is kept about a ticket: comments, history, commit links, index jobs."""
+"""What is kept about a ticket: comments, history, commit links, index jobs; and about writes."""
 
 from datetime import datetime
 
@@ -145,3 +145,18 @@ class IndexJobRow(Base):
     next_attempt_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
     locked_until: Mapped[datetime | None]
     last_error: Mapped[str | None]
+
+
+class IdempotencyKeyRow(Base):
+    """A write under a key of its caller's, with its reply; `digest` is of its arguments."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (
+        PrimaryKeyConstraint("principal", "key", name="pk_idempotency_keys"),
+        Index("ix_idempotency_keys_created_at", "created_at"),
+    )
+    principal: Mapped[str]
+    key: Mapped[str]
+    digest: Mapped[bytes]
+    reply: Mapped[Json] = mapped_column(JSONB(none_as_null=True), nullable=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=CLOCK)

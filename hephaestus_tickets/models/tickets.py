@@ -9,6 +9,7 @@ from sqlalchemy import (
     Index,
     Integer,
     PrimaryKeyConstraint,
+    Sequence,
     SmallInteger,
     UniqueConstraint,
     text,
@@ -16,6 +17,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hephaestus_tickets.models.declarative import CLOCK, Base
+
+# Fencing tokens: each claim has a higher one than every claim before it.
+CLAIM_TOKENS = Sequence("claim_tokens_seq", metadata=Base.metadata)
 
 
 class TicketRow(Base):
@@ -49,9 +53,16 @@ class TicketRow(Base):
             name="ck_tickets_open_blockers",
         ),
         CheckConstraint("version >= 1", name="ck_tickets_version"),
+        # One row is one claim: whole or not at all, of who is assigned, of a ticket to be done.
         CheckConstraint(
-            "num_nonnulls(claim_holder, claim_token, claim_ends_at) IN (0, 3)",
+            "num_nonnulls(claim_holder, claim_session, claim_token, claim_ends_at,"
+            " claim_lease_seconds, claim_from_status) IN (0, 6)",
             name="ck_tickets_claim",
+        ),
+        CheckConstraint(
+            "claim_holder IS NULL OR (claim_holder = assigned_agent_id"
+            " AND assigned_agent_id IS NOT NULL AND NOT is_resolved)",
+            name="ck_tickets_claim_holder",
         ),
         CheckConstraint("word_count >= 0", name="ck_tickets_word_count"),
         # With the count of words, so that their average is read off the index alone.
@@ -78,12 +89,25 @@ class TicketRow(Base):
         Index("ix_tickets_is_resolved", "is_resolved"),
         Index("ix_tickets_parent_ticket_id", "parent_ticket_id"),
         Index("ix_tickets_tags", "tags", postgresql_using="gin"),
+        # What can be claimed, column by column in the order in which it is.
         Index(
             "ix_tickets_ready",
             "workflow_id",
+            "status",
             text("priority DESC"),
             "created_at",
-            postgresql_where=text("NOT is_resolved AND open_blockers = 0"),
+            "id",
+            postgresql_where=text("NOT is_resolved AND open_blockers = 0 AND claim_holder IS NULL"),
+        ),
+        Index(
+            "ix_tickets_claim_ends_at",
+            "claim_ends_at",
+            postgresql_where=text("claim_ends_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_tickets_claim_holder",
+            "claim_holder",
+            postgresql_where=text("claim_holder IS NOT NULL"),
         ),
     )
     id: Mapped[int] = mapped_column(Identity(always=True))
@@ -113,6 +137,10 @@ class TicketRow(Base):
     # Of its postings; null where it has none yet, which the Indexer then writes.
     word_count: Mapped[int | None] = mapped_column(Integer)
     title_digest: Mapped[bytes | None]
+    # The rest of a claim: the session that took it, for how long, and out of which column.
+    claim_session: Mapped[str | None]
+    claim_lease_seconds: Mapped[int | None] = mapped_column(Integer)
+    claim_from_status: Mapped[str | None]
 
 
 class BlockerRow(Base):

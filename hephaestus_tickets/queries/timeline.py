@@ -25,6 +25,7 @@ from sqlalchemy import (
     tuple_,
     union_all,
 )
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from hephaestus_tickets.models import (
@@ -45,7 +46,7 @@ UNSHOWN = frozenset({"ticket_id", "xid", "files_list"})
 
 @cache
 def surroundings() -> Rows:
-    """One row: everything about a `:ticket` beside itself, each list as JSON.
+    """One row: everything about a `:ticket` beside itself, each list as JSON, and what time it is.
 
     Lists hold at most `:related` tickets from the `:related_from`-th on, or the `:recent` latest
     entries, and one more, which tells that there are more; and so do texts, by `:characters`.
@@ -66,6 +67,7 @@ def surroundings() -> Rows:
         as_json(_latest_comments()).label("comments"),
         as_json(_latest_commits()).label("commits"),
         as_json(_latest_changes()).label("history"),
+        func.clock_timestamp().label("now"),
     )
 
 
@@ -255,13 +257,26 @@ def timeline_entry(ticket: int, source: int, entry: int) -> Rows:
 
 
 def changes_since(ticket: int, version: int) -> Rows:
-    """(field_name, agent_id) of the changes that took a ticket past this version."""
-    return (
-        select(HistoryRow.field_name, HistoryRow.change_type, HistoryRow.agent_id)
+    """(field_name, change_type, agent_id, the beginning of the new value as JSON text).
+
+    Of the changes that took a ticket past this version: of each field the last one.
+    """
+    field = func.coalesce(HistoryRow.field_name, HistoryRow.change_type)
+    last = (
+        select(
+            HistoryRow.id,
+            HistoryRow.field_name,
+            HistoryRow.change_type,
+            HistoryRow.agent_id,
+            func.left(cast(HistoryRow.new_value, Text), SHORT).label("value"),
+        )
         .where(
             HistoryRow.ticket_id == ticket,
             cast(HistoryRow.details["version"].astext, BigInteger) > version,
         )
-        .order_by(HistoryRow.id)
-        .limit(20)
+        .ext(distinct_on(field))
+        .order_by(field, HistoryRow.id.desc())
+        .subquery()
     )
+    told = (last.c.field_name, last.c.change_type, last.c.agent_id, last.c.value)
+    return select(*told).order_by(last.c.id).limit(20)

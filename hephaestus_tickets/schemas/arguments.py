@@ -24,6 +24,7 @@ from hephaestus_tickets.schemas.types import (
     Description,
     Moment,
     Name,
+    Storable,
     Tag,
     Tags,
     TaskIds,
@@ -154,6 +155,20 @@ class TicketFilters(Argument):
         if strange:
             raise UnknownFilter(strange, cls.model_fields)
         return data
+
+
+Step = Annotated[str, Storable, Field(min_length=1, max_length=1_000)]
+Steps = Annotated[list[Step], Field(max_length=20)]
+
+
+class HandOver(Argument):
+    """What the next agent must know."""
+
+    done: Steps = []
+    left: Steps = []
+    decisions: Steps = []
+    dead_ends: Steps = []
+    next_step: Annotated[str, Storable, Field(max_length=2_000)] = ""
 
 
 class BoardColumn(Argument):

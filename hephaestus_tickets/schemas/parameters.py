@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, WithJsonSchema
 
 from hephaestus_tickets.domain.vocabulary import WorkflowStatus
-from hephaestus_tickets.schemas.arguments import BoardColumn, TicketFilters
+from hephaestus_tickets.schemas.arguments import BoardColumn, HandOver, TicketFilters
 from hephaestus_tickets.schemas.types import (
     AgentId,
     Attachments,
@@ -36,6 +36,14 @@ NewStatus = Annotated[Word, Field(description="A column id; get_board_config lis
 ExpectedVersion = Annotated[
     int | None, Field(ge=1, description="Refuse if the ticket is at another version")
 ]
+ClaimToken = int | None
+AnyReady = Annotated[TicketRef | None, Field(description="Default: the best ready one")]
+LeaseSeconds = Annotated[int | None, Field(ge=1, description="Default: 15 minutes")]
+Moves = Annotated[bool, Field(description="Into the first 'doing' column")]
+Resume = Annotated[bool, Field(description="Take over your own claim of another session")]
+Handed = Annotated[HandOver | None, Field(description="What the next agent must know")]
+Reason = Annotated[OptionalComment, Field(min_length=1, max_length=2_000)]
+IdempotencyKey = Word  # the server's instructions say what it is for
 Sha = Annotated[Word, Field(description="7-64 hex digits")]
 ShaToLink = Annotated[Word | None, Field(description="Commit to link: 7-64 hex digits")]
 Mentioned = Annotated[Mentions, Field(description="Agent ids")]

@@ -32,6 +32,10 @@ def _is_empty(value: object) -> bool:
     return value is None or value is False or value in ("", [], {})
 
 
+class WriteReply(Reply):
+    replayed: bool = Field(default=False, description="Done before: this is the first reply")
+
+
 class TicketRefView(Reply):
     ticket_id: str
     title: str
@@ -60,6 +64,11 @@ class TicketSummary(Reply):
     external_ref: str | None = None
 
 
+class ClaimView(Reply):
+    agent_id: str
+    ends_at: Timestamp
+
+
 class TicketView(Reply):
     ticket_id: str
     workflow_id: str
@@ -82,6 +91,7 @@ class TicketView(Reply):
     started_at: Timestamp | None = None
     completed_at: Timestamp | None = None
     resolved_at: Timestamp | None = None
+    claim: ClaimView | None = Field(default=None, description="Live: who works on it, until when")
     version: int
 
 
@@ -164,7 +174,7 @@ class Timeline(Reply):
     omitted: list[str] = []
 
 
-class Written(Reply):
+class Written(WriteReply):
     """What every write of a ticket answers."""
 
     ticket_id: str
@@ -252,12 +262,12 @@ class SearchResults(Reply):
     )
 
 
-class IndexQueued(Reply):
+class IndexQueued(WriteReply):
     ticket_id: str
     queued: bool = True
 
 
-class ChangeRecorded(Reply):
+class ChangeRecorded(WriteReply):
     ticket_id: str
     change_id: str
 
@@ -283,7 +293,7 @@ class BoardView(Reply):
     version: int
 
 
-class BoardConfigured(Reply):
+class BoardConfigured(WriteReply):
     workflow_id: str
     version: int
     created: bool = False

@@ -26,10 +26,12 @@ from hephaestus_tickets.server.tools import OperationTool
 
 INSTRUCTIONS = """\
 Tickets for agents. A workflow has a board; its columns are the statuses.
-Look with get_tickets before you file with create_ticket. Take work with assign_ticket, move it \
-with change_status, finish it with resolve_ticket and say what was done. Open blockers stop a \
-ticket from moving; resolving the last one unblocks those that wait. Fields that are absent from \
-a reply are empty or false."""
+Look with hybrid_search before you file with create_ticket. Take work with claim_ticket (no other \
+agent can then write to it), move it with change_status, finish it with resolve_ticket and say \
+what was done, or give it back with release_claim. Open blockers stop a ticket from moving; \
+resolving the last one unblocks those that wait. To be able to repeat a write whose answer was \
+lost, send an idempotency_key with it: the same call with the same key is done once. Fields that \
+are absent from a reply are empty or false."""
 
 
 class TicketServer(MCPServer[Session]):

@@ -14,10 +14,11 @@ import anyio
 from hephaestus_tickets.domain.caller import Caller
 from hephaestus_tickets.domain.errors import TicketError
 from hephaestus_tickets.domain.retry import Effect
-from hephaestus_tickets.operations import Operation, Toolset
+from hephaestus_tickets.operations import KEY, Operation, Toolset
 from hephaestus_tickets.schemas.replies import Reply
 from hephaestus_tickets.services.agents import AgentRegister
-from hephaestus_tickets.services.unit_of_work import Units
+from hephaestus_tickets.services.once import Key, once
+from hephaestus_tickets.services.unit_of_work import UnitOfWork, Units
 
 logger = logging.getLogger("hephaestus_tickets.calls")
 
@@ -60,10 +61,7 @@ class Calls:
         started = time.perf_counter()
         try:
             arguments = operation.parse(raw)
-            effect = Effect.NOTHING if operation.kind == "read" else Effect.ROWS
-            reply = await self.units.run(
-                caller, lambda work: operation.call(work, arguments), effect=effect
-            )
+            reply = await self._answer(operation, arguments, caller)
         except TicketError as refusal:
             _log(operation, caller, started, refusal.code)
             raise
@@ -71,6 +69,39 @@ class Calls:
         if operation.kind == "write":
             await self.register.seen(self.units, caller.actor(arguments.get("agent_id")))
         return reply
+
+    async def _answer(
+        self,
+        operation: Operation,
+        arguments: dict[str, Any],  # Any: as parsed
+        caller: Caller,
+    ) -> Reply:
+        async def call(work: UnitOfWork) -> Reply:
+            return await operation.call(work, arguments)
+
+        if operation.kind == "read":
+            return await self.units.run(caller, call, effect=Effect.NOTHING)
+        key = _key(operation, arguments, caller)
+        if key is None:
+            return await self.units.run(caller, call)
+        return await self.units.run(
+            caller, lambda work: once(work, key, operation.reply, call), effect=Effect.REPEATABLE
+        )
+
+
+def _key(
+    operation: Operation, arguments: dict[str, Any], caller: Caller
+) -> Key | None:  # Any: as above
+    """What makes the call one that is done once; None where it is done as often as it comes."""
+    name = arguments.pop(KEY, "")
+    if not name and not operation.guards_repeats:
+        return None
+    asked = {"workflow_id": caller.default_workflow, **arguments}
+    return Key(
+        principal=caller.actor(arguments.get("agent_id")),
+        name=name,
+        digest=operation.digest(asked),
+    )
 
 
 def _log(operation: Operation, caller: Caller, started: float, outcome: str) -> None:

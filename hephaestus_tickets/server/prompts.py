@@ -29,13 +29,13 @@ def add_prompts(server: MCPServer[Session]) -> None:
 def work_on_ticket(ticket_id: TicketRef) -> str:
     return f"""\
 Work on {ticket_id}.
-1. Read it with get_ticket. If it is blocked, say by what and stop.
-2. Take it with assign_ticket and move it to a 'doing' column with change_status \
-(get_board_config lists the columns).
+1. Take it with claim_ticket. If that is refused, explain_ticket says why: tell it and stop.
+2. Read what the claim answers: how its blockers were resolved, and what whoever had it before left.
 3. Do the work. Leave what others need to know with add_comment as you find it, and link each \
 commit with link_commit.
 4. When it is done, call resolve_ticket and say in resolution_comment what was done and how it \
-was checked. Name the tickets it unblocked."""
+was checked. Name the tickets it unblocked. If you cannot finish it, call release_claim with a \
+hand_over."""
 
 
 def file_bug(report: Report) -> str:
@@ -44,7 +44,7 @@ File a bug for this report:
 
 {report}
 
-First look for an existing ticket with get_tickets; if there is one, add what is new to it with \
+First look for an existing ticket with hybrid_search; if there is one, add what is new to it with \
 add_comment instead. Otherwise call create_ticket with ticket_type 'bug', a title that names the \
 symptom, and a description with the steps, what was expected, what happened, and where."""
 

@@ -21,9 +21,11 @@ from hephaestus_tickets.domain.lifecycle import (
 from hephaestus_tickets.domain.vocabulary import ChangeType, CommentType
 from hephaestus_tickets.models import TicketRow
 from hephaestus_tickets.queries import graph, tickets
+from hephaestus_tickets.services.claims import admit_writer, drop
 from hephaestus_tickets.services.lookup import Located, hold_workflow
 from hephaestus_tickets.services.recording import Recorder, parsed_sha
 from hephaestus_tickets.services.unit_of_work import Outdated, UnitOfWork
+from hephaestus_tickets.services.versions import check_version
 
 # Twice as many ids, at their longest, still fit a reply.
 NAMED_AT_MOST = 900
@@ -40,6 +42,8 @@ class MoveOrder:
     comment: str
     comment_type: CommentType
     commit_sha: str | None
+    expected_version: int | None = None
+    claim_token: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +78,14 @@ async def move_ticket(work: UnitOfWork, located: Located, order: MoveOrder) -> M
     """Lock, look, decide, apply, record."""
     sha = parsed_sha(order.commit_sha) if order.commit_sha else None
     ticket, dependents = await _locked(work, located, order.target)
+    await check_version(work, ticket, order.expected_version)
     standing = await _look(work, located, order.target)
+    recorder = Recorder(work, order.agent_id, standing.now)
+    admit_writer(recorder, ticket, located.workflow.board, order.claim_token)
     move = order.decide(facts_of(ticket), standing.open_blockers, standing.now)
     if move.changes_status:
         check_wip_limit(order.target, standing.in_column)
     check_comment(located.workflow.board, order.comment, changes_status=move.changes_status)
-    recorder = Recorder(work, order.agent_id, standing.now)
     unblocked, blocked = await _cascade(recorder, located.id, move, dependents)
     _apply(ticket, move, standing)
     _record(recorder, ticket, move)
@@ -198,6 +204,8 @@ def _apply(ticket: TicketRow, move: Move, standing: _Standing) -> None:
     ticket.resolved_at = move.resolved_at
     ticket.open_blockers = 0 if move.is_resolved else len(standing.open_blockers)
     ticket.version += 1
+    if move.is_resolved:
+        drop(ticket)  # there is nothing left to be claimed
 
 
 def _record(recorder: Recorder, ticket: TicketRow, move: Move) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.dialects.postgresql import insert
 
@@ -19,6 +20,7 @@ from hephaestus_tickets.services.keyword_index import comment_words, write_words
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 
 _SHA = re.compile("[0-9a-f]{7,64}")
+_KINDS = {"assigned_agent_id": ChangeType.ASSIGNED, "status": ChangeType.STATUS_CHANGED}
 
 
 class InvalidCommitSha(Invalid):
@@ -54,8 +56,10 @@ class Recorder:
         change: Change | None = None,
         description: str | None = None,
         version: int | None = None,
+        details: Mapping[str, Any] | None = None,  # Any: JSON
     ) -> None:
         """One history row; `version` is the ticket's version that the change made."""
+        told = {**(details or {}), **({} if version is None else {"version": version})}
         self.work.session.add(
             HistoryRow(
                 ticket_id=ticket,
@@ -65,15 +69,14 @@ class Recorder:
                 old_value=None if change is None else change.old_value,
                 new_value=None if change is None else change.new_value,
                 change_description=description,
-                details=None if version is None else {"version": version},
+                details=told or None,
                 changed_at=self.now,
             )
         )
 
     def changes(self, ticket: int, changes: Iterable[Change], version: int) -> None:
         for change in changes:
-            assigns = change.field_name == "assigned_agent_id"
-            kind = ChangeType.ASSIGNED if assigns else ChangeType.FIELD_CHANGED
+            kind = _KINDS.get(change.field_name, ChangeType.FIELD_CHANGED)
             self.event(ticket, kind, change=change, version=version)
 
     async def comment(

@@ -10,6 +10,7 @@ from hephaestus_tickets.domain.vocabulary import CommentType
 from hephaestus_tickets.models import TicketRow
 from hephaestus_tickets.queries.tickets import database_clock, lock_ticket
 from hephaestus_tickets.schemas.replies import CommitLinked
+from hephaestus_tickets.services.claims import renew_if_held
 from hephaestus_tickets.services.lookup import Located, ticket_for_write
 from hephaestus_tickets.services.recording import Recorder, parsed_sha
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
@@ -62,4 +63,6 @@ async def _touched(work: UnitOfWork, located: Located, agent_id: str) -> tuple[T
     """The locked ticket: whoever asks what was updated since finds its new remarks too."""
     ticket = (await work.session.scalars(lock_ticket(located.id))).one()
     now = (await work.session.scalars(database_clock())).one()
-    return ticket, Recorder(work, agent_id, now)
+    recorder = Recorder(work, agent_id, now)
+    renew_if_held(recorder, ticket)
+    return ticket, recorder

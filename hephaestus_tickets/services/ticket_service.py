@@ -13,6 +13,7 @@ from hephaestus_tickets.schemas.parameters import (
     Attached,
     Blockers,
     BoardDefault,
+    ClaimToken,
     DescriptionFrom,
     ExpectedVersion,
     Filters,
@@ -53,10 +54,7 @@ from hephaestus_tickets.schemas.types import (
 )
 from hephaestus_tickets.services import ticket_views
 from hephaestus_tickets.services.creation import NewTicket, insert_ticket
-from hephaestus_tickets.services.duplicates import (
-    hold_title,
-    near_in_meaning,
-)
+from hephaestus_tickets.services.duplicates import hold_title, near_in_meaning
 from hephaestus_tickets.services.listing import Page, list_tickets
 from hephaestus_tickets.services.lookup import (
     ticket_for_read,
@@ -125,6 +123,7 @@ class TicketService:
         agent_id: Actor = None,
         update_comment: OptionalComment = "",
         expected_version: ExpectedVersion = None,
+        claim_token: ClaimToken = None,
     ) -> TicketUpdated:
         """Change fields. In `updates`, an absent field keeps its value and null clears it.
 
@@ -137,6 +136,7 @@ class TicketService:
             agent_id=self._work.caller.actor(agent_id),
             comment=update_comment,
             expected_version=expected_version,
+            claim_token=claim_token,
         )
         return await patch_ticket(self._work, located, patch)
 
@@ -148,6 +148,8 @@ class TicketService:
         agent_id: Actor = None,
         comment: OptionalComment = "",
         commit_sha: ShaToLink = None,
+        expected_version: ExpectedVersion = None,
+        claim_token: ClaimToken = None,
     ) -> StatusChanged:
         """Move a ticket to another column of its board.
 
@@ -163,6 +165,8 @@ class TicketService:
             comment=comment,
             comment_type=CommentType.STATUS_CHANGE,
             commit_sha=commit_sha,
+            expected_version=expected_version,
+            claim_token=claim_token,
         )
         moved = await move_ticket(self._work, located, order)
         return StatusChanged(
@@ -267,6 +271,8 @@ class TicketService:
         ticket_id: Ref,
         agent_id: Actor = None,
         assigned_agent_id: Assignee = "",
+        expected_version: ExpectedVersion = None,
+        claim_token: ClaimToken = None,
     ) -> TicketAssigned:
         """Give a ticket to an agent, or take it yourself. The column stays as it is.
 
@@ -277,8 +283,13 @@ class TicketService:
         assignee = assigned_agent_id or actor
         before = (await self._work.session.scalars(tickets.lock_ticket(located.id))).one()
         previous = before.assigned_agent_id
-        updates = TicketUpdates(assigned_agent_id=assignee)
-        updated = await patch_ticket(self._work, located, Patch(updates=updates, agent_id=actor))
+        patch = Patch(
+            updates=TicketUpdates(assigned_agent_id=assignee),
+            agent_id=actor,
+            expected_version=expected_version,
+            claim_token=claim_token,
+        )
+        updated = await patch_ticket(self._work, located, patch)
         return TicketAssigned(
             ticket_id=updated.ticket_id,
             version=updated.version,
@@ -305,6 +316,8 @@ class TicketService:
         agent_id: Actor = None,
         resolution_comment: Resolution = "",
         commit_sha: ShaToLink = None,
+        expected_version: ExpectedVersion = None,
+        claim_token: ClaimToken = None,
     ) -> TicketResolved:
         """Finish a ticket: moves it to the board's first 'done' column.
 
@@ -320,6 +333,8 @@ class TicketService:
             comment=resolution_comment,
             comment_type=CommentType.RESOLUTION,
             commit_sha=commit_sha,
+            expected_version=expected_version,
+            claim_token=claim_token,
         )
         moved = await move_ticket(self._work, located, order)
         return TicketResolved(

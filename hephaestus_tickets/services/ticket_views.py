@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, TypeVar
 
 from hephaestus_tickets.domain.budget import ENVELOPE_BYTES, REPLY_BYTES, how_many_fit, shrunk
@@ -11,6 +12,7 @@ from hephaestus_tickets.domain.vocabulary import Priority
 from hephaestus_tickets.models import TicketRow
 from hephaestus_tickets.schemas.replies import (
     ChangeView,
+    ClaimView,
     CommentView,
     CommitView,
     LinkView,
@@ -49,9 +51,15 @@ def summary(ticket: TicketRow) -> TicketSummary:
     )
 
 
+def shown(ticket: TicketRow, description_from: int, now: datetime) -> tuple[TicketView, list[str]]:
+    """The ticket with its description from there on, and what of it is left out."""
+    description, omitted = _description(ticket, description_from)
+    return _view(ticket, description, now), omitted
+
+
 def details(ticket: TicketRow, around: JsonRow, description_from: int) -> TicketDetails:
     """A ticket with its surroundings (`queries.timeline.surroundings`), within a reply's budget."""
-    description, omitted = _description(ticket, description_from)
+    view, omitted = shown(ticket, description_from, around["now"])
     # In the order of what an agent needs first: what does not fit is cut from the last list on.
     lists: dict[str, list[Reply]] = {
         "blocked_by": [_related(row) for row in around["blocked_by"]],
@@ -62,36 +70,35 @@ def details(ticket: TicketRow, around: JsonRow, description_from: int) -> Ticket
         "links": [_link(row) for row in around["links"]],
         "history": [_change(row) for row in around["history"]],
     }
-    shown = _view(ticket, description)
-    kept = _kept(lists, _room_beside(shown))
-    omitted += _left_out(shown.ticket_id, around, kept) + _cut(shown.ticket_id, around, kept)
-    return _whole(shown, kept, omitted)
+    kept = _kept(lists, _room_beside(view))
+    omitted += _left_out(view.ticket_id, around, kept) + _cut(view.ticket_id, around, kept)
+    return _whole(view, kept, omitted)
 
 
 def related(ticket: TicketRow, around: JsonRow, start: int) -> TicketDetails:
     """Only the ticket's relations, which began at the `start`-th: each list moves on."""
-    shown = _view(ticket, "")
-    share = _room_beside(shown) // len(_RELATED)
+    view = _view(ticket, "", around["now"])
+    share = _room_beside(view) // len(_RELATED)
     kept: dict[str, list[Reply]] = {}
     for name in _RELATED:
         as_reply = _link if name == "links" else _related
         items: list[Reply] = [as_reply(row) for row in around[name][:RELATED]]
         kept[name] = items[: how_many_fit([_size(item) for item in items], share)]
     omitted = ["description, comments, commits and history: call get_ticket without related_from"]
-    return _whole(shown, kept, omitted + _left_out(shown.ticket_id, around, kept, start))
+    return _whole(view, kept, omitted + _left_out(view.ticket_id, around, kept, start))
 
 
 _RELATED = ("blocked_by", "blocks", "sub_tickets", "links")
 _LATEST = ("comments", "commits", "history")
 
 
-def _whole(shown: TicketView, kept: dict[str, list[Reply]], omitted: list[str]) -> TicketDetails:
+def _whole(view: TicketView, kept: dict[str, list[Reply]], omitted: list[str]) -> TicketDetails:
     latest_last = {name: kept[name][::-1] for name in _LATEST if name in kept}
     others = {name: items for name, items in kept.items() if name != "links"}
     # model_validate: the lists were built above as what their names say.
     return TicketDetails.model_validate(
         {
-            "ticket": shown.model_copy(update={"links": kept["links"]}),
+            "ticket": view.model_copy(update={"links": kept["links"]}),
             "omitted": omitted,
             **others,
             **latest_last,
@@ -99,8 +106,8 @@ def _whole(shown: TicketView, kept: dict[str, list[Reply]], omitted: list[str]) 
     )
 
 
-def _room_beside(shown: TicketView) -> int:
-    return REPLY_BYTES - ENVELOPE_BYTES - _size(shown)
+def _room_beside(view: TicketView) -> int:
+    return REPLY_BYTES - ENVELOPE_BYTES - _size(view)
 
 
 def _kept(lists: dict[str, list[Reply]], budget: int) -> dict[str, list[Reply]]:
@@ -154,7 +161,7 @@ def _description(ticket: TicketRow, start: int) -> tuple[str, list[str]]:
     return shown, [f"description goes on to character {len(ticket.description)}: {call}"]
 
 
-def _view(ticket: TicketRow, description: str) -> TicketView:
+def _view(ticket: TicketRow, description: str, now: datetime) -> TicketView:
     parent = ticket.parent_ticket_id
     return TicketView(
         ticket_id=ticket_id(ticket.id),
@@ -177,8 +184,16 @@ def _view(ticket: TicketRow, description: str) -> TicketView:
         started_at=ticket.started_at,
         completed_at=ticket.completed_at,
         resolved_at=ticket.resolved_at,
+        claim=live_claim(ticket.claim_holder, ticket.claim_ends_at, now),
         version=ticket.version,
     )
+
+
+def live_claim(holder: str | None, ends_at: datetime | None, now: datetime) -> ClaimView | None:
+    """None where there is none, or its time is over."""
+    if holder is None or ends_at is None or ends_at <= now:
+        return None
+    return ClaimView(agent_id=holder, ends_at=ends_at)
 
 
 def _related(row: JsonRow) -> TicketRefView:

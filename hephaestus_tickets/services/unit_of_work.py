@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from hephaestus_tickets.db import Database
 from hephaestus_tickets.domain.caller import Caller
+from hephaestus_tickets.domain.claims import Leases
 from hephaestus_tickets.domain.retry import (
     Effect,
     Failure,
@@ -40,7 +41,7 @@ class Outdated(Exception):
 
 @dataclass(frozen=True, slots=True)
 class UnitOfWork:
-    """The session of one operation, who it is for, and the semantic leg of searches.
+    """The session of one operation, who it is for, and what its rules and searches go by.
 
     `wakes` are the channels that are told once the unit is committed.
     """
@@ -49,6 +50,7 @@ class UnitOfWork:
     caller: Caller
     semantic: Semantic
     totals: TotalsKept
+    leases: Leases = field(default_factory=Leases)
     wakes: set[str] = field(default_factory=set[str])
 
     async def rest(self) -> None:
@@ -62,8 +64,14 @@ class UnitOfWork:
 class Units:
     """Runs units of work on a database."""
 
-    def __init__(self, database: Database, semantic: Semantic | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        semantic: Semantic | None = None,
+        leases: Leases | None = None,
+    ) -> None:
         self.database = database
+        self._leases = leases or Leases()
         self._totals = TotalsKept()
         self.semantic = semantic or Semantic.off("this process has no search by meaning")
 
@@ -100,7 +108,7 @@ class Units:
         is_committing = False
         try:
             async with self.database.get_session() as session:
-                unit = UnitOfWork(session, caller, self.semantic, self._totals)
+                unit = UnitOfWork(session, caller, self.semantic, self._totals, self._leases)
                 result = await work(unit)
                 await session.flush()  # then the end of the block sends COMMIT and nothing else
                 is_committing = True

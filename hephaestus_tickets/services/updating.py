@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 from hephaestus_tickets.domain.changes import (
     Change,
-    RecordedChange,
     Value,
-    VersionConflict,
     diff,
     patched_list,
 )
+from hephaestus_tickets.domain.claims import Standing
 from hephaestus_tickets.domain.errors import Invalid
 from hephaestus_tickets.domain.ids import public_id, ticket_id
-from hephaestus_tickets.domain.vocabulary import CommentType, Priority
+from hephaestus_tickets.domain.vocabulary import ChangeType, CommentType, Priority
 from hephaestus_tickets.models import TicketRow
-from hephaestus_tickets.queries import graph, timeline
+from hephaestus_tickets.queries import graph
 from hephaestus_tickets.queries.tickets import database_clock, lock_ticket
 from hephaestus_tickets.schemas.arguments import TicketUpdates
 from hephaestus_tickets.schemas.replies import TicketUpdated
+from hephaestus_tickets.services.claims import admit_writer, drop
 from hephaestus_tickets.services.edges import check_parent, refuse_self, set_blockers, set_links
 from hephaestus_tickets.services.keyword_index import own_words, renew_words
 from hephaestus_tickets.services.lookup import (
@@ -30,6 +30,7 @@ from hephaestus_tickets.services.lookup import (
 )
 from hephaestus_tickets.services.recording import Recorder
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
+from hephaestus_tickets.services.versions import check_version
 
 _TEXTS = frozenset({"title", "description", "tags"})
 TAGS_AT_MOST = 30
@@ -56,6 +57,7 @@ class Patch:
     agent_id: str
     comment: str = ""
     expected_version: int | None = None
+    claim_token: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +83,16 @@ async def patch_ticket(work: UnitOfWork, located: Located, patch: Patch) -> Tick
     if updates.touches_edges:
         await hold_workflow(work, located.workflow)
     ticket = (await work.session.scalars(lock_ticket(located.id))).one()
-    await _check_version(work, ticket, patch.expected_version)
+    await check_version(work, ticket, patch.expected_version)
     recorder = Recorder(work, patch.agent_id, (await work.session.scalars(database_clock())).one())
+    board = located.workflow.board
+    standing = admit_writer(recorder, ticket, board, patch.claim_token)
     mentioned = await _mentioned(work, located, updates)
     before, words = _values(ticket), own_words(ticket)
     _apply_fields(ticket, located, updates)
+    if standing is Standing.HELD and ticket.assigned_agent_id != ticket.claim_holder:
+        drop(ticket)  # handed to another, or to nobody
+        recorder.event(ticket.id, ChangeType.CLAIM_RELEASED, description="assigned anew")
     await _apply_parent(work, ticket, updates, mentioned)
     old, new = await _apply_edges(recorder, ticket, updates, mentioned)
     after = _values(ticket) | new.values()
@@ -111,21 +118,6 @@ def _refuse_nulls(updates: TicketUpdates) -> None:
     ]
     if nulls:
         raise NotNullable(nulls)
-
-
-async def _check_version(work: UnitOfWork, ticket: TicketRow, expected: int | None) -> None:
-    if expected is None or expected == ticket.version:
-        return
-    since = await _changes_since(work, ticket, expected) if expected < ticket.version else []
-    raise VersionConflict(ticket_id(ticket.id), expected, ticket.version, since)
-
-
-async def _changes_since(work: UnitOfWork, ticket: TicketRow, version: int) -> list[RecordedChange]:
-    rows = await work.session.execute(timeline.changes_since(ticket.id, version))
-    return [
-        RecordedChange(field_name=field or change_type, agent_id=agent)
-        for field, change_type, agent in rows
-    ]
 
 
 async def _mentioned(

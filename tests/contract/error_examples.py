@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from hephaestus_tickets.adapters.embeddings import EmbeddingUnavailable
 from hephaestus_tickets.adapters.vectors import CollectionGone
 from hephaestus_tickets.domain.blockers import (
@@ -25,6 +27,14 @@ from hephaestus_tickets.domain.changes import (
     UnknownField,
     VersionConflict,
 )
+from hephaestus_tickets.domain.claims import (
+    Claim,
+    ClaimHeld,
+    ClaimLost,
+    LeaseOutOfBounds,
+    NotClaimed,
+    NothingReady,
+)
 from hephaestus_tickets.domain.cursor import InvalidCursor
 from hephaestus_tickets.domain.errors import TicketError
 from hephaestus_tickets.domain.lifecycle import (
@@ -44,6 +54,7 @@ from hephaestus_tickets.services.board_service import BoardTooLarge, InvalidWork
 from hephaestus_tickets.services.duplicates import DuplicateTicket
 from hephaestus_tickets.services.edges import ResolvedCannotBeBlocked
 from hephaestus_tickets.services.lookup import AmbiguousTicket, TicketNotFound, WorkflowNotActive
+from hephaestus_tickets.services.once import IdempotencyKeyReused
 from hephaestus_tickets.services.recording import InvalidCommitSha
 from hephaestus_tickets.services.remarks import EmptyComment
 from hephaestus_tickets.services.semantic import SearchUnavailable
@@ -69,6 +80,15 @@ _BLOCKERS = [
     OpenBlocker(ticket_id=f"ticket-{number}", title="Add the users table", status="in_progress")
     for number in range(7, 9)
 ]
+_NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+_CLAIM = Claim(
+    holder="builder",
+    session="s",
+    token=7,
+    ends_at=_NOW + timedelta(seconds=540),
+    lease_seconds=900,
+    from_status="backlog",
+)
 
 EXAMPLES: tuple[TicketError, ...] = (
     AgentMismatch("builder", "planner"),
@@ -76,6 +96,8 @@ EXAMPLES: tuple[TicketError, ...] = (
     AmbiguousTicket("bd-17", [("ticket-3", "default"), ("ticket-88", "imported")]),
     BlockerCycle(["ticket-1", "ticket-2", "ticket-3", "ticket-1"]),
     BoardTooLarge(61_234),
+    ClaimHeld("ticket-12", _CLAIM, _NOW, is_own=False),
+    ClaimLost("ticket-12", 7),
     ColumnInUse({"review": ["ticket-4", "ticket-5"]}, {"review": 12}),
     CommentRequired(),
     ConstraintConflict(
@@ -100,6 +122,10 @@ EXAMPLES: tuple[TicketError, ...] = (
     ParentCycle(["ticket-1", "ticket-2", "ticket-1"]),
     ReadOnlyField({name: READ_ONLY_FIELDS[name] for name in ("status", "created_at")}),
     CollectionGone("it lost its vectors and is filled again"),
+    IdempotencyKeyReused("file-the-bug-1"),
+    LeaseOutOfBounds(5, 10, 86_400),
+    NotClaimed("ticket-12"),
+    NothingReady("default", is_narrowed=True),
     DuplicateTicket("ticket-12", "Add the users table", "backlog"),
     EmbeddingUnavailable("the embedding server cannot be reached"),
     ReopenNotAllowed("ticket-12", "done"),
@@ -117,7 +143,12 @@ EXAMPLES: tuple[TicketError, ...] = (
     UnknownStatus("closed", _COLUMNS),
     UnknownTicketType("story", ["bug", "feature", "task"]),
     UnknownTool("create_issue", ["create_ticket", "get_ticket"]),
-    VersionConflict("ticket-12", 3, 5, [RecordedChange(field_name="title", agent_id="planner")]),
+    VersionConflict(
+        "ticket-12",
+        3,
+        5,
+        [RecordedChange(field_name="title", agent_id="planner", value='"Add the users table"')],
+    ),
     WipLimitReached(_REVIEW, 3),
     WorkflowNotActive("default", "paused"),
     WorkflowNotFound("elsewhere", ["default", "imported"]),

@@ -38,6 +38,7 @@ CATCHES_ALL = {
     f"{PACKAGE}/local/reception.py",
     f"{PACKAGE}/server/sessions.py",
     f"{PACKAGE}/server/tools.py",
+    f"{PACKAGE}/upkeep.py",
 }
 
 SILENCED = re.compile(

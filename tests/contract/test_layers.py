@@ -23,7 +23,7 @@ class Layer:
 LAYERS = [
     Layer(6, "app cli __main__ scripts migrations", ANY),
     Layer(5, "server http local exchange", "mcp mcp_types starlette pydantic"),
-    Layer(4, "operations indexing", "pydantic"),
+    Layer(4, "operations indexing upkeep", "pydantic"),
     Layer(3, "services", "sqlalchemy"),
     Layer(2, "db models queries", "sqlalchemy psycopg pydantic pydantic_settings"),
     Layer(
@@ -54,6 +54,7 @@ BESIDES = {
     "local.postgres": "psycopg",
     "local.settings": "pydantic_settings",  # settings sit beside what they configure
     "indexing": "sqlalchemy anyio",
+    "upkeep": "anyio",
     "domain.keywords": "Stemmer",
     "adapters.embeddings.served": "starlette",
     "adapters.vectors.engine": "qdrant_edge",

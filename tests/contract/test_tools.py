@@ -57,6 +57,7 @@ ALLOWED = frozenset(
         "commit_message",
         "record_commit_link.message",
         "get_ticket.commits.message",
+        "claim_ticket.commits.message",
         "get_ticket_history.entries.message",
     }
 )
@@ -88,14 +89,14 @@ def test_there_is_no_snapshot_of_a_tool_that_is_gone() -> None:
     assert kept == {operation.name for operation in OPERATIONS}
 
 
-async def test_the_default_tools_cost_less_than_3200_tokens() -> None:
+async def test_the_default_tools_cost_less_than_4000_tokens() -> None:
     default = await listed(SessionSettings().toolsets)
     shown = [
         {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema}
         for tool in default.values()
     ]
     text = json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
-    assert len(text) / 4 < 3_200
+    assert len(text) / 4 < 4_000
 
 
 async def test_tools_for_administrators_are_hidden_by_default() -> None:
@@ -107,6 +108,7 @@ async def test_tools_for_administrators_are_hidden_by_default() -> None:
         "record_commit_link",
         "index_ticket",
         "reindex_ticket",
+        "force_release",
     }
     assert not hidden & set(await listed(SessionSettings().toolsets))
 

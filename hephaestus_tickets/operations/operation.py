@@ -1,21 +1,24 @@
-"""The catalogue: every operation once. MCP tools and REST routes are derived from it."""
+"""One operation: a service method, and what MCP tools and REST routes are derived from."""
 
 from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from typing import Any, Literal, TypeAlias, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from hephaestus_tickets.domain.errors import Invalid, NotFound
+from hephaestus_tickets.domain.errors import Invalid
 from hephaestus_tickets.domain.text import comma_list, quotable
 from hephaestus_tickets.schemas.lean import lean_schema
+from hephaestus_tickets.schemas.parameters import IdempotencyKey
 from hephaestus_tickets.schemas.replies import Reply
 from hephaestus_tickets.services.board_service import BoardService
+from hephaestus_tickets.services.claim_service import ClaimService
 from hephaestus_tickets.services.ticket_history_service import TicketHistoryService
 from hephaestus_tickets.services.ticket_search_service import TicketSearchService
 from hephaestus_tickets.services.ticket_service import TicketService
@@ -23,21 +26,11 @@ from hephaestus_tickets.services.unit_of_work import UnitOfWork
 
 Toolset = Literal["core", "plan", "admin"]
 Kind = Literal["read", "write", "wait"]
-Service: TypeAlias = type[TicketService | TicketHistoryService | BoardService | TicketSearchService]
+Service: TypeAlias = type[
+    TicketService | TicketHistoryService | BoardService | TicketSearchService | ClaimService
+]
 # A bound service method: its keyword arguments are described by its own signature.
 Method = Callable[..., Awaitable[Reply]]
-
-
-class UnknownTool(NotFound):
-    def __init__(self, name: str, shown: Collection[str]) -> None:
-        self.name = name
-        hidden = next((each for each in OPERATIONS if each.name == name), None)
-        way = (
-            f"It belongs to the toolset '{hidden.toolset}': set TOOLSETS to show it."
-            if hidden
-            else f"Use one of: {comma_list(shown)}."
-        )
-        super().__init__(f"This session has no tool '{quotable(name)}'. {way}")
 
 
 class UnknownArgument(Invalid):
@@ -73,6 +66,8 @@ class Operation:
     is_destructive: bool = False
     is_idempotent: bool = False
     renamed: str = ""
+    # A client that was cut off repeats itself: the same again is answered with the first reply.
+    guards_repeats: bool = False
 
     @property
     def name(self) -> str:
@@ -88,7 +83,7 @@ class Operation:
 
     @cached_property
     def arguments(self) -> type[BaseModel]:
-        """The method's keyword parameters as a model."""
+        """The method's keyword parameters as a model; of a write with its idempotency key."""
         hints = get_type_hints(self.method, include_extras=True)
         fields: dict[str, Any] = {  # Any: as create_model takes them
             name: (
@@ -98,6 +93,8 @@ class Operation:
             for name, parameter in inspect.signature(self.method).parameters.items()
             if name != "self"
         }
+        if self.kind == "write":
+            fields[KEY] = (IdempotencyKey, "")
         return create_model(f"{self.name}_arguments", __config__=_CLOSED, **fields)
 
     @cached_property
@@ -141,11 +138,18 @@ class Operation:
         except (ValueError, RecursionError):
             return value
 
+    def digest(self, arguments: Mapping[str, Any]) -> bytes:  # Any: as parsed
+        """Of what is asked for, however it was written."""
+        asked = self.arguments.model_construct(set(arguments), **arguments)
+        told = asked.model_dump_json(exclude_unset=True)
+        return sha256(f"{self.name} {told}".encode("utf-8", "surrogatepass")).digest()
+
     async def call(self, work: UnitOfWork, arguments: Mapping[str, Any]) -> Reply:  # Any: JSON
         return await self.method(self.service(work), **arguments)
 
 
 _CLOSED = ConfigDict(extra="forbid")
+KEY = "idempotency_key"
 
 
 def _fault(detail: Mapping[str, Any]) -> str:  # Any: JSON
@@ -162,164 +166,3 @@ def _fault(detail: Mapping[str, Any]) -> str:  # Any: JSON
 def _quoted(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return f"'{quotable(text)}'"
-
-
-OPERATIONS: tuple[Operation, ...] = (
-    Operation(
-        service=TicketService,
-        method=TicketService.create_ticket,
-        verb="POST",
-        path="/tickets/create",
-    ),
-    Operation(
-        service=TicketService,
-        method=TicketService.get_ticket,
-        verb="GET",
-        path="/tickets/{ticket_id}",
-        kind="read",
-    ),
-    Operation(
-        service=TicketService,
-        method=TicketService.get_tickets,
-        verb="GET",
-        path="/tickets/get",
-        kind="read",
-    ),
-    Operation(
-        service=TicketService,
-        method=TicketService.update_ticket,
-        verb="POST",
-        path="/tickets/update",
-        is_destructive=True,
-        is_idempotent=True,
-    ),
-    Operation(
-        service=TicketService,
-        method=TicketService.change_status,
-        verb="POST",
-        path="/tickets/change-status",
-        is_destructive=True,
-    ),
-    Operation(
-        service=TicketService,
-        method=TicketService.assign_ticket,
-        verb="POST",
-        path="/tickets/assign",
-        is_destructive=True,
-        is_idempotent=True,
-    ),
-    Operation(
-        service=TicketService,
-        method=TicketService.add_comment,
-        verb="POST",
-        path="/tickets/comment",
-    ),
-    Operation(
-        service=TicketService,
-        method=TicketService.link_commit,
-        verb="POST",
-        path="/tickets/link-commit",
-        is_idempotent=True,
-    ),
-    Operation(
-        service=TicketService,
-        method=TicketService.resolve_ticket,
-        verb="POST",
-        path="/tickets/resolve",
-        is_destructive=True,
-    ),
-    Operation(
-        service=TicketHistoryService,
-        method=TicketHistoryService.get_ticket_history,
-        verb="GET",
-        path="/tickets/{ticket_id}/history",
-        kind="read",
-    ),
-    Operation(
-        service=BoardService,
-        method=BoardService.get_board_config,
-        verb="GET",
-        path="/tickets/board-config/{workflow_id}",
-        kind="read",
-    ),
-    Operation(
-        service=BoardService,
-        method=BoardService.list_workflows,
-        verb="GET",
-        path="/workflows",
-        kind="read",
-    ),
-    Operation(
-        service=BoardService,
-        method=BoardService.configure_board,
-        verb="POST",
-        path="/tickets/board-config",
-        toolset="admin",
-        is_destructive=True,
-        is_idempotent=True,
-    ),
-    Operation(
-        service=TicketHistoryService,
-        method=TicketHistoryService.record_change,
-        verb="POST",
-        path="/tickets/record-change",
-        toolset="admin",
-    ),
-    Operation(
-        service=TicketHistoryService,
-        method=TicketHistoryService.record_status_transition,
-        verb="POST",
-        path="/tickets/record-status-transition",
-        toolset="admin",
-    ),
-    Operation(
-        service=TicketHistoryService,
-        method=TicketHistoryService.link_commit,
-        verb="POST",
-        path="/tickets/record-commit-link",
-        toolset="admin",
-        is_idempotent=True,
-        renamed="record_commit_link",
-    ),
-    Operation(
-        service=TicketSearchService,
-        method=TicketSearchService.hybrid_search,
-        verb="POST",
-        path="/tickets/search",
-        kind="read",
-    ),
-    Operation(
-        service=TicketSearchService,
-        method=TicketSearchService.semantic_search,
-        verb="POST",
-        path="/tickets/search/semantic",
-        kind="read",
-    ),
-    Operation(
-        service=TicketSearchService,
-        method=TicketSearchService.search_by_keywords,
-        verb="POST",
-        path="/tickets/search/keywords",
-        kind="read",
-    ),
-    Operation(
-        service=TicketSearchService,
-        method=TicketSearchService.index_ticket,
-        verb="POST",
-        path="/tickets/index",
-        toolset="admin",
-        is_idempotent=True,
-    ),
-    Operation(
-        service=TicketSearchService,
-        method=TicketSearchService.reindex_ticket,
-        verb="POST",
-        path="/tickets/reindex",
-        toolset="admin",
-        is_idempotent=True,
-    ),
-)
-
-
-def operations_of(toolsets: frozenset[Toolset]) -> list[Operation]:
-    return [operation for operation in OPERATIONS if operation.toolset in toolsets]

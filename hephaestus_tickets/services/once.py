@@ -1,0 +1,94 @@
+"""A write done once: the same call again is answered with the reply of the first.
+
+The key's row is the first thing that its transaction writes, so that a repetition that comes
+meanwhile waits for it; a refusal undoes it with all else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, event, update
+from sqlalchemy.orm import Session, SessionTransaction
+
+from hephaestus_tickets.domain.errors import Conflict
+from hephaestus_tickets.domain.text import one_line
+from hephaestus_tickets.models import IdempotencyKeyRow
+from hephaestus_tickets.queries import idempotency
+from hephaestus_tickets.schemas.replies import Reply
+from hephaestus_tickets.services.unit_of_work import UnitOfWork
+
+R = TypeVar("R", bound=Reply)
+
+KEPT_SECONDS = 86_400
+REPEATED_SECONDS = 60
+
+
+class IdempotencyKeyReused(Conflict):
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(
+            f"The idempotency_key '{one_line(key, 80)}' was used for another call. Nothing was "
+            "changed. Use a new key for each new write, and the same one only to repeat it."
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """Whose call it is and what it asks for; `name` is empty where the caller gave no key."""
+
+    principal: str
+    name: str
+    digest: bytes
+
+    @property
+    def seconds(self) -> int:
+        """How long the same call again is a repetition of it."""
+        return KEPT_SECONDS if self.name else REPEATED_SECONDS
+
+    @property
+    def stored(self) -> str:
+        return f"key {self.name}" if self.name else f"same {self.digest.hex()}"
+
+
+class _Replayed(Exception):
+    def __init__(self, reply: dict[str, Any]) -> None:  # Any: JSON
+        self.reply = reply
+
+
+async def once(
+    work: UnitOfWork, key: Key, reply_type: type[R], call: Callable[[UnitOfWork], Awaitable[R]]
+) -> R:
+    """What `call` does and answers, or what it answered before. Raises IdempotencyKeyReused."""
+
+    def hold(_: Session, __: SessionTransaction, connection: Connection) -> None:
+        _hold(connection, key)
+
+    # With the first statement, whichever that is: what a call waits for before it, it waits for
+    # without a connection.
+    event.listen(work.session.sync_session, "after_begin", hold, once=True)
+    try:
+        reply = await call(work)
+    except _Replayed as before:
+        return reply_type.model_validate({**before.reply, "replayed": True})
+    await work.session.execute(
+        update(IdempotencyKeyRow)
+        .where(IdempotencyKeyRow.principal == key.principal, IdempotencyKeyRow.key == key.stored)
+        .values(reply=reply.model_dump(mode="json"))
+        .execution_options(synchronize_session=False)
+    )
+    return reply
+
+
+def _hold(connection: Connection, key: Key) -> None:
+    """Raises _Replayed where the call was made before."""
+    held = connection.execute(idempotency.hold(key.principal, key.stored, key.digest, key.seconds))
+    if held.first() is not None:
+        return
+    statement = idempotency.first_call(key.principal, key.stored)
+    digest, reply = connection.execute(statement).one()
+    if digest != key.digest:
+        raise IdempotencyKeyReused(key.name)
+    raise _Replayed(reply)

@@ -1,0 +1,78 @@
+"""What passes with time: claims that end, keys that are forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from anyio import CancelScope
+
+from hephaestus_tickets.domain.caller import Caller
+from hephaestus_tickets.domain.claims import TRACKER
+from hephaestus_tickets.domain.indexing import pause_after_failure
+from hephaestus_tickets.queries import claims, idempotency
+from hephaestus_tickets.queries.tickets import database_clock
+from hephaestus_tickets.services.claims import expire
+from hephaestus_tickets.services.lookup import parsed_workflow
+from hephaestus_tickets.services.once import KEPT_SECONDS
+from hephaestus_tickets.services.recording import Recorder
+from hephaestus_tickets.services.unit_of_work import UnitOfWork, Units
+
+logger = logging.getLogger("hephaestus_tickets.upkeep")
+
+EVERY_S = 2.0
+FORGETS_EVERY_S = 600.0
+MOST_AT_ONCE = 100
+_CALLER = Caller(agent_id=TRACKER)
+
+
+class Upkeep:
+    """Every server of a database may run one: what one has locked, the others leave."""
+
+    def __init__(self, units: Units) -> None:
+        self._units = units
+
+    async def run(self) -> None:
+        """Until it is cancelled; whatever goes wrong is logged and tried again, later and later."""
+        failures, forgot_at = 0, 0.0
+        while True:
+            try:
+                while await self.expire():
+                    pass
+                now = asyncio.get_running_loop().time()
+                if not forgot_at or now - forgot_at >= FORGETS_EVERY_S:
+                    await self.forget()
+                    forgot_at = now
+                failures = 0
+            except Exception:  # the one loop that must outlive every fault
+                failures += 1
+                logger.exception("upkeep failed; it is tried again")
+            await asyncio.sleep(pause_after_failure(failures, None) if failures else EVERY_S)
+
+    async def expire(self) -> int:
+        """Ends claims whose time is over, at most a batch of them; how many there were.
+
+        They are ready work already: what is missing is the history, and where the board shows
+        them.
+        """
+        with CancelScope(shield=True):
+            return await self._units.run(_CALLER, _expire)
+        raise AssertionError("a shielded scope is never cut short")
+
+    async def forget(self) -> None:
+        """Deletes idempotency keys that no call can repeat any more."""
+        with CancelScope(shield=True):
+            await self._units.run(
+                _CALLER, lambda work: work.session.execute(idempotency.forgotten(KEPT_SECONDS))
+            )
+
+
+async def _expire(work: UnitOfWork) -> int:
+    rows = (await work.session.execute(claims.lock_lapsed(MOST_AT_ONCE))).all()
+    now = (await work.session.scalars(database_clock())).one()
+    recorder = Recorder(work, TRACKER, now)
+    for ticket, workflow, board in rows:
+        expire(recorder, ticket, parsed_workflow(workflow, board).board)
+        await recorder.to_index(ticket.id)
+        logger.info("the claim of ticket-%d is over", ticket.id)
+    return len(rows)
