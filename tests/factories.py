@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -36,8 +37,9 @@ class Desk:
         return replace(self, caller=replace(self.caller, agent_id=agent_id))
 
     async def make_ticket(self, **what_matters: Json) -> str:
-        """The id of a new ticket."""
-        return (await self.create_ticket(**{"title": "A ticket", **what_matters}))["ticket_id"]
+        """The id of a new ticket, which repeats no other's creation."""
+        once = {"title": "A ticket", "idempotency_key": uuid.uuid4().hex}
+        return (await self.create_ticket(**{**once, **what_matters}))["ticket_id"]
 
     async def status_of(self, ticket_id: str) -> str:
         return (await self.get_ticket(ticket_id=ticket_id))["ticket"]["status"]

@@ -170,19 +170,19 @@ def test_a_stale_version_is_told_what_changed_since() -> None:
         3,
         5,
         [
-            RecordedChange(field_name="title", agent_id="ada"),
+            RecordedChange(field_name="title", agent_id="ada", value='"New"'),
             RecordedChange(field_name="status", agent_id="bob"),
         ],
     )
     assert (refusal.ticket_id, refusal.expected, refusal.actual) == ("ticket-12", 3, 5)
     assert str(refusal) == (
-        "ticket-12 is at version 5, not 3. Changed since: title by ada; status by bob. "
-        "Read it again with get_ticket, then repeat the update with the version it has now."
+        "ticket-12 is at version 5, not 3. Changed since: title by ada, now "New"; status by bob. "
+        "Read it again with get_ticket, then repeat the call with the version it has now."
     )
 
 
 def test_a_stale_version_without_known_changes_says_only_the_versions() -> None:
     assert str(VersionConflict("ticket-12", 3, 5, [])) == (
         "ticket-12 is at version 5, not 3. "
-        "Read it again with get_ticket, then repeat the update with the version it has now."
+        "Read it again with get_ticket, then repeat the call with the version it has now."
     )

@@ -31,7 +31,8 @@ from hephaestus_tickets.domain.vocabulary import (
         pytest.param(
             ChangeType,
             "created field_changed status_changed assigned resolved reopened "
-            "blocked unblocked commit_linked board_changed",
+            "blocked unblocked commit_linked board_changed "
+            "claimed claim_resumed claim_released claim_expired",
             id="change-types",
         ),
         pytest.param(LinkMethod, "manual auto_detected imported", id="link-methods"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,7 +84,7 @@ async def test_a_failure_is_kept_with_the_job_and_mended_by_itself(
         ("Texts cannot be embedded: the key is refused. Wait a few seconds and try again.", 1, None)
     ]
     queue = await Jobs(Steps(desk.calls.units)).queue()
-    assert str(queue) == (
+    assert re.sub("[0-9] seconds", "0 seconds", str(queue)) == (
         "1 tickets wait, the oldest for 0 seconds (Texts cannot be embedded: the key is refused. "
         "Wait a few seconds and try again)"
     )

@@ -68,7 +68,15 @@ VIOLATIONS = {
     "ck_tickets_resolved_at": TICKET.format("is_resolved = true, open_blockers = 0"),
     "ck_tickets_open_blockers": TICKET.format("open_blockers = -1"),
     "ck_tickets_version": TICKET.format("version = 0"),
-    "ck_tickets_claim": TICKET.format("claim_holder = 'x'"),
+    "ck_tickets_claim": TICKET.format("claim_token = 1"),
+    "ck_tickets_claim_holder": TICKET.format(
+        "claim_holder = 'x', claim_session = '', claim_token = 1, claim_ends_at = now(), "
+        "claim_lease_seconds = 1, claim_from_status = 'backlog', assigned_agent_id = 'y'"
+    ),
+    "pk_idempotency_keys": (
+        "INSERT INTO idempotency_keys (principal, key, digest) "
+        "SELECT principal, key, digest FROM idempotency_keys LIMIT 1"
+    ),
     "ck_tickets_word_count": TICKET.format("word_count = -1"),
     "pk_ticket_blockers": EDGE.format(":id, :other"),
     "fk_ticket_blockers_blocked_id": EDGE.format("9000000000, :other"),

@@ -18,7 +18,7 @@ from tests.services.actors import Sql
 from tests.services.rows import insert_blockers, insert_tickets, number_of
 
 FEW, MANY = 1, 60
-MOST_OF_A_WRITE = 13  # a creation: two of them for its postings, three to find its like
+MOST_OF_A_WRITE = 15  # a creation: two for its postings, two for its key, three to find its like
 
 
 @contextmanager
@@ -129,6 +129,10 @@ WRITES: list[tuple[str, Json]] = [
     ("index_ticket", {}),
     ("reindex_ticket", {}),
     ("update_ticket", {"updates": {"blocked_by_ticket_ids": []}}),
+    ("claim_ticket", {}),
+    ("renew_claim", {}),
+    ("update_ticket", {"updates": {"title": "Newer"}, "idempotency_key": "once"}),
+    ("release_claim", {"hand_over": {"done": ["x"]}}),
     ("change_status", {"new_status": "review", "comment": "x", "commit_sha": "eeeeeee"}),
     ("resolve_ticket", {"resolution_comment": "x"}),
     ("change_status", {"new_status": "backlog"}),
@@ -160,9 +164,10 @@ async def test_a_write_takes_as_many_statements_for_sixty_dependents_as_for_one(
 async def test_every_operation_on_tickets_is_counted_here() -> None:
     counted_here = {operation for operation, _ in WRITES} | {"create_ticket"}
     writes = {name for name, operation in BY_NAME.items() if operation.kind == "write"}
-    # Written by the same code as others: record_commit_link, record_status_transition.
+    # By the same code as others: force_release, record_commit_link, record_status_transition.
     assert writes - counted_here == {
         "configure_board",
+        "force_release",
         "record_commit_link",
         "record_status_transition",
     }

@@ -249,7 +249,7 @@ async def test_a_stale_write_is_refused_and_told_what_changed(desk: Desk) -> Non
     with pytest.raises(VersionConflict) as refused:
         await desk.update_ticket(ticket_id=ticket, updates={"title": "x"}, expected_version=1)
     assert f"{ticket} is at version 2, not 1" in str(refused.value)
-    assert "title by other; priority by other" in str(refused.value)
+    assert 'title by other, now "Mine"; priority by other, now "low"' in str(refused.value)
     updated = await desk.update_ticket(ticket_id=ticket, updates={"title": "x"}, expected_version=2)
     assert updated["version"] == 3
 
