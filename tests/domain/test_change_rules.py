@@ -176,7 +176,7 @@ def test_a_stale_version_is_told_what_changed_since() -> None:
     )
     assert (refusal.ticket_id, refusal.expected, refusal.actual) == ("ticket-12", 3, 5)
     assert str(refusal) == (
-        "ticket-12 is at version 5, not 3. Changed since: title by ada, now "New"; status by bob. "
+        'ticket-12 is at version 5, not 3. Changed since: title by ada, now "New"; status by bob. '
         "Read it again with get_ticket, then repeat the call with the version it has now."
     )
 
