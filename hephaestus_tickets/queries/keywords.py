@@ -30,6 +30,7 @@ from hephaestus_tickets.queries.rows import Rows
 K1, B = 1.2, 0.75
 COMMENT_SHARE = 0.5
 MOST_TERMS = 32
+MOST_POSTINGS = 50_000  # read for one query; the worthiest terms come first
 FEW, COMMON, MOST_STANDING = 1_000, 5, 10_000
 
 # In double precision throughout: a decimal constant is numeric, ten times as slow.
@@ -66,13 +67,20 @@ _RANKED = """
                ) AS is_idle,
                row_number() OVER (
                    PARTITION BY is_common, standing <= 1 ORDER BY weight * idf DESC, term
-               ) AS place
+               ) AS place,
+               sum(standing) OVER (
+                   PARTITION BY is_common ORDER BY weight * idf DESC, term
+               ) AS postings
         FROM rarity
     ),
     texts AS (
         SELECT ticket_id, comment_id, {score} AS score, sum(idf) FILTER (WHERE in_title) AS cover
-        FROM ordered JOIN keyword_postings USING (term)
-        WHERE workflow = :workflow AND place <= {terms} AND NOT is_idle {comments}
+        FROM ordered CROSS JOIN LATERAL (
+            SELECT ticket_id, comment_id, frequency, length FROM keyword_postings AS each
+            WHERE workflow = :workflow AND each.term = ordered.term {comments}
+            OFFSET 0  -- term by term: of many terms the planner would read every posting there is
+        ) AS postings_of
+        WHERE place <= {terms} AND (place = 1 OR postings <= {postings}) AND NOT is_idle
         GROUP BY ticket_id, comment_id
     )
     SELECT ticket_id,
@@ -112,6 +120,7 @@ def _ranked(*, with_comments: bool) -> Subquery:
         most=MOST_STANDING,
         common=COMMON,
         terms=MOST_TERMS,
+        postings=MOST_POSTINGS,
         comments="" if with_comments else "AND comment_id = 0",
     )
     return (
