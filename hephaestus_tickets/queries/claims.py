@@ -110,6 +110,15 @@ def is_any_ready(
     return select(exists(select(_best(workflow_id, todo, conditions, 1).c.id)))
 
 
+def is_for(agent_id: str) -> ColumnElement[bool]:
+    """Assigned to nobody else; who had a claim that is over is assigned no more."""
+    return or_(
+        TicketRow.assigned_agent_id.is_(None),
+        TicketRow.assigned_agent_id == agent_id,
+        TicketRow.claim_holder.is_not(None),
+    )
+
+
 def claimed_by(agent_id: str, workflow_id: str) -> Select[int]:
     """The agent's live claims, the oldest first."""
     return (

@@ -70,8 +70,7 @@ async def claim_best(
     wanted = filters or TicketFilters()
     conditions = await conditions_of(work, workflow, wanted)
     if wanted.assigned_agent_id is None:
-        mine = TicketRow.assigned_agent_id == order.agent_id
-        conditions.append(TicketRow.assigned_agent_id.is_(None) | mine)
+        conditions.append(claims.is_for(order.agent_id))
     await _hold_column(work, workflow, order)
     if order.resumes:
         own = await work.session.scalars(claims.claimed_by(order.agent_id, workflow.workflow_id))

@@ -54,7 +54,8 @@ class Crowd:
 
 async def crowd(calls: Calls, sql: Sql, size: int) -> Crowd:
     workflow_id = f"w-{uuid.uuid4().hex}"
-    desk = Desk(calls, Caller(agent_id="tester", default_workflow=workflow_id))
+    caller = Caller(agent_id="tester", session="one", default_workflow=workflow_id)
+    desk = Desk(calls, caller)
     await desk.configure_board(workflow_id=workflow_id)
     blockers = insert_tickets(sql, workflow_id, size)
     ticket = await desk.make_ticket(blocked_by_ticket_ids=blockers)
@@ -131,7 +132,7 @@ WRITES: list[tuple[str, Json]] = [
     ("update_ticket", {"updates": {"blocked_by_ticket_ids": []}}),
     ("claim_ticket", {}),
     ("renew_claim", {}),
-    ("update_ticket", {"updates": {"title": "Newer"}, "idempotency_key": "once"}),
+    ("update_ticket", {"updates": {"title": "Newer"}}),
     ("release_claim", {"hand_over": {"done": ["x"]}}),
     ("change_status", {"new_status": "review", "comment": "x", "commit_sha": "eeeeeee"}),
     ("resolve_ticket", {"resolution_comment": "x"}),
@@ -150,8 +151,16 @@ async def test_a_write_takes_as_many_statements_for_sixty_dependents_as_for_one(
         await desk.add_comment(ticket_id=here.ticket, comment_text="Here")
         counts.append(
             [
-                len(await statements(desk, operation, ticket_id=here.ticket, **arguments))
-                for operation, arguments in WRITES
+                len(
+                    await statements(
+                        desk,
+                        operation,
+                        ticket_id=here.ticket,
+                        idempotency_key=f"{here.ticket} {number}",
+                        **arguments,
+                    )
+                )
+                for number, (operation, arguments) in enumerate(WRITES)
             ]
         )
         created = {"title": "x", "blocked_by_ticket_ids": here.blockers, "tags": ["x"]}

@@ -1,0 +1,373 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hephaestus_tickets.domain.claims import (
+    ClaimHeld,
+    ClaimLost,
+    LeaseOutOfBounds,
+    NotClaimed,
+    NothingReady,
+)
+from hephaestus_tickets.domain.errors import TicketError
+from hephaestus_tickets.domain.lifecycle import AlreadyResolved, TicketBlocked, WipLimitReached
+from hephaestus_tickets.upkeep import Upkeep
+from tests.factories import Desk, Json
+from tests.services.actors import Sql
+from tests.services.invariants import violations
+from tests.services.rows import number_of
+
+
+def at(desk: Desk, agent: str, session: str = "") -> Desk:
+    """One session of an agent; each agent has one that is its own."""
+    return replace(desk, caller=replace(desk.caller, agent_id=agent, session=session or agent))
+
+
+@pytest.fixture
+def ada(desk: Desk) -> Desk:
+    return at(desk, "ada")
+
+
+@pytest.fixture
+def bob(desk: Desk) -> Desk:
+    return at(desk, "bob")
+
+
+def lapse(sql: Sql, ticket: str) -> None:
+    sql.run(
+        "UPDATE tickets SET claim_ends_at = clock_timestamp() - interval '1 second' WHERE id = :id",
+        id=number_of(ticket),
+    )
+
+
+async def shown(desk: Desk, ticket: str) -> Json:
+    return (await desk.get_ticket(ticket_id=ticket))["ticket"]
+
+
+async def changes(desk: Desk, ticket: str) -> list[str]:
+    entries = (await desk.get_ticket_history(ticket_id=ticket))["entries"]
+    return [entry["change_type"] for entry in entries if "change_type" in entry]
+
+
+async def ready(desk: Desk, **arguments: Json) -> list[str]:
+    return [
+        each["ticket_id"] for each in (await desk.get_ready_tickets(**arguments)).get("tickets", [])
+    ]
+
+
+async def test_a_claim_assigns_moves_and_says_how_long_it_holds(ada: Desk) -> None:
+    ticket = await ada.make_ticket(title="Build it", description="All of it")
+    claimed = await ada.claim_ticket(ticket_id=ticket)
+    assert (claimed["ticket_id"], claimed["version"]) == (ticket, 2)
+    assert claimed["ticket"]["description"] == "All of it"
+    there = await shown(ada, ticket)
+    assert (there["status"], there["assigned_agent_id"]) == ("in_progress", "ada")
+    assert there["claim"] == {"agent_id": "ada", "ends_at": claimed["claim_ends_at"]}
+    assert there["started_at"]
+    assert await changes(ada, ticket) == ["created", "status_changed", "assigned", "claimed"]
+
+
+async def test_a_claim_can_leave_the_ticket_in_its_column(ada: Desk) -> None:
+    ticket = await ada.make_ticket()
+    await ada.claim_ticket(ticket_id=ticket, move=False)
+    assert (await shown(ada, ticket))["status"] == "backlog"
+    assert await ready(ada) == []
+
+
+async def test_the_best_ready_ticket_is_the_most_urgent_then_the_oldest(ada: Desk) -> None:
+    low = await ada.make_ticket(priority="low")
+    older, newer = [await ada.make_ticket(priority="high") for _ in range(2)]
+    blocked = await ada.make_ticket(priority="critical", blocked_by_ticket_ids=[low])
+    await ada.make_ticket(priority="critical", assigned_agent_id="bob")
+    claimed = [(await ada.claim_ticket())["ticket_id"] for _ in range(3)]
+    assert claimed == [older, newer, low]
+    with pytest.raises(NothingReady):
+        await ada.claim_ticket()
+    assert await ada.status_of(blocked) == "backlog"
+
+
+async def test_work_assigned_to_others_is_taken_only_where_the_filter_asks_for_it(
+    ada: Desk,
+) -> None:
+    ticket = await ada.make_ticket(assigned_agent_id="bob")
+    with pytest.raises(NothingReady):
+        await ada.claim_ticket()
+    claimed = await ada.claim_ticket(filters={"assigned_agent_id": "bob"})
+    assert claimed["ticket_id"] == ticket
+
+
+async def test_the_best_one_by_a_filter(ada: Desk) -> None:
+    await ada.make_ticket(priority="critical")
+    bug = await ada.make_ticket(ticket_type="bug", tags=["ui"])
+    assert (await ada.claim_ticket(filters={"tags": "ui"}))["ticket_id"] == bug
+
+
+async def test_ready_work_tells_why(ada: Desk, sql: Sql) -> None:
+    first = await ada.make_ticket(priority="low")
+    waits = await ada.make_ticket(blocked_by_ticket_ids=[first])
+    taken = await ada.make_ticket(priority="high")
+    await ada.make_ticket(initial_status="review")
+    assert await ready(ada) == [taken, first]
+    await ada.claim_ticket(ticket_id=taken)
+    await ada.resolve_ticket(ticket_id=first)
+    lapse(sql, taken)
+    reply = await ada.get_ready_tickets()
+    assert [(each["ticket_id"], each["reason"]) for each in reply["tickets"]] == [
+        (taken, "the claim of ada ended"),
+        (waits, f"its last blocker {first} is resolved"),
+    ]
+    assert await ready(ada, limit=1) == [taken]
+    assert (await ada.get_ready_tickets(limit=1))["more"] is True
+    assert await ready(ada, filters={"priority": "medium"}) == [waits]
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments"),
+    [
+        ("update_ticket", {"updates": {"title": "Mine"}}),
+        ("change_status", {"new_status": "review"}),
+        ("assign_ticket", {}),
+        ("resolve_ticket", {}),
+        ("claim_ticket", {}),
+        ("release_claim", {}),
+        ("renew_claim", {}),
+    ],
+)
+async def test_nobody_else_writes_to_a_claimed_ticket(
+    ada: Desk, bob: Desk, operation: str, arguments: Json
+) -> None:
+    ticket = await ada.make_ticket()
+    await ada.claim_ticket(ticket_id=ticket)
+    before = await shown(ada, ticket)
+    with pytest.raises(ClaimHeld) as refused:
+        await bob.call(operation, ticket_id=ticket, **arguments)
+    assert refused.value.holder == "ada"
+    assert await shown(ada, ticket) == before
+
+
+async def test_comments_and_commits_are_for_everybody(ada: Desk, bob: Desk) -> None:
+    ticket = await ada.make_ticket()
+    await ada.claim_ticket(ticket_id=ticket)
+    await bob.add_comment(ticket_id=ticket, comment_text="Look at the cache")
+    await bob.link_commit(ticket_id=ticket, commit_sha="abcdef1")
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments"),
+    [
+        ("update_ticket", {"updates": {"title": "Mine"}}),
+        ("change_status", {"new_status": "review"}),
+        ("add_comment", {"comment_text": "Half of it"}),
+        ("link_commit", {"commit_sha": "abcdef1"}),
+        ("renew_claim", {}),
+        ("claim_ticket", {}),
+    ],
+)
+async def test_whatever_the_holder_writes_renews_the_claim(
+    ada: Desk, sql: Sql, operation: str, arguments: Json
+) -> None:
+    ticket = await ada.make_ticket()
+    await ada.claim_ticket(ticket_id=ticket, lease_seconds=600)
+    sql.run(
+        "UPDATE tickets SET claim_ends_at = clock_timestamp() + interval '5 s' WHERE id = :id",
+        id=number_of(ticket),
+    )
+    await ada.call(operation, ticket_id=ticket, **arguments)
+    left = sql.one(
+        "SELECT extract(epoch FROM claim_ends_at - clock_timestamp())::float FROM tickets "
+        "WHERE id = :id",
+        id=number_of(ticket),
+    )
+    assert 590 < left <= 600
+
+
+async def test_a_token_speaks_for_the_claim_in_whichever_session(ada: Desk, desk: Desk) -> None:
+    ticket = await ada.make_ticket()
+    token = (await ada.claim_ticket(ticket_id=ticket))["claim_token"]
+    elsewhere = at(desk, "ada", "elsewhere")
+    with pytest.raises(ClaimHeld, match="you in another session"):
+        await elsewhere.resolve_ticket(ticket_id=ticket)
+    await elsewhere.resolve_ticket(ticket_id=ticket, claim_token=token)
+    assert "claim" not in await shown(ada, ticket)
+
+
+async def test_a_session_that_resumes_has_a_new_token_and_the_old_one_is_over(
+    ada: Desk, desk: Desk
+) -> None:
+    ticket = await ada.make_ticket()
+    old = (await ada.claim_ticket(ticket_id=ticket))["claim_token"]
+    again = at(desk, "ada", "elsewhere")
+    with pytest.raises(ClaimHeld):
+        await again.claim_ticket(ticket_id=ticket)
+    assert (await again.claim_ticket(resume=True))["claim_token"] > old
+    with pytest.raises(ClaimLost):
+        await ada.update_ticket(ticket_id=ticket, updates={"title": "x"}, claim_token=old)
+    with pytest.raises(ClaimHeld):
+        await ada.update_ticket(ticket_id=ticket, updates={"title": "x"})
+    await again.update_ticket(ticket_id=ticket, updates={"title": "x"})
+    assert "claim_resumed" in await changes(ada, ticket)
+
+
+async def test_claiming_what_one_holds_changes_nothing(ada: Desk) -> None:
+    ticket = await ada.make_ticket()
+    first = await ada.claim_ticket(ticket_id=ticket)
+    second = await ada.claim_ticket(ticket_id=ticket)
+    assert second["claim_token"] == first["claim_token"]
+    assert second["version"] == first["version"]
+
+
+async def test_who_resumes_another_agents_claim_is_refused(ada: Desk, bob: Desk) -> None:
+    ticket = await ada.make_ticket()
+    await ada.claim_ticket(ticket_id=ticket)
+    with pytest.raises(ClaimHeld):
+        await bob.claim_ticket(ticket_id=ticket, resume=True)
+
+
+async def test_what_is_given_back_is_ready_and_tells_the_next_one(ada: Desk, bob: Desk) -> None:
+    ticket = await ada.make_ticket()
+    await ada.claim_ticket(ticket_id=ticket)
+    hand_over = {
+        "done": ["the parser"],
+        "left": ["the writer"],
+        "dead_ends": ["regular expressions"],
+        "next_step": "Write the writer",
+    }
+    released = await ada.release_claim(ticket_id=ticket, hand_over=hand_over)
+    assert released["status"] == "backlog"
+    assert await ready(bob) == [ticket]
+    claimed = await bob.claim_ticket()
+    assert claimed["hand_over"] == {"agent_id": "ada", **hand_over}
+    (comment,) = (await bob.get_ticket(ticket_id=ticket))["comments"]
+    assert comment["comment_text"] == (
+        "Done:\n- the parser\n\nLeft:\n- the writer\n\nDead ends:\n- regular expressions\n\n"
+        "Next: Write the writer"
+    )
+
+
+async def test_a_claim_tells_how_the_blockers_were_resolved_and_what_was_committed(
+    ada: Desk, sql: Sql
+) -> None:
+    blocker = await ada.make_ticket(title="The table")
+    ticket = await ada.make_ticket(blocked_by_ticket_ids=[blocker])
+    await ada.resolve_ticket(ticket_id=blocker, resolution_comment="It has two columns")
+    await ada.link_commit(ticket_id=ticket, commit_sha="abcdef1", commit_message="Begin")
+    claimed = await ada.claim_ticket(ticket_id=ticket)
+    assert claimed["blocked_by"] == [
+        {
+            "ticket_id": blocker,
+            "title": "The table",
+            "status": "done",
+            "resolution": "It has two columns",
+        }
+    ]
+    assert [each["message"] for each in claimed["commits"]] == ["Begin"]
+    assert violations(sql, ada.caller.default_workflow) == []
+
+
+@pytest.mark.parametrize("operation", ["resolve_ticket", "change_status"])
+async def test_a_resolved_ticket_is_claimed_by_nobody(ada: Desk, operation: str) -> None:
+    ticket = await ada.make_ticket()
+    await ada.claim_ticket(ticket_id=ticket)
+    to = {"new_status": "cancelled"} if operation == "change_status" else {}
+    await ada.call(operation, ticket_id=ticket, **to)
+    there = await shown(ada, ticket)
+    assert there["is_resolved"] is True
+    assert "claim" not in there
+    assert there["assigned_agent_id"] == "ada"
+
+
+async def test_who_hands_the_ticket_to_another_ends_the_claim(ada: Desk, bob: Desk) -> None:
+    ticket = await ada.make_ticket()
+    await ada.claim_ticket(ticket_id=ticket)
+    await ada.assign_ticket(ticket_id=ticket, assigned_agent_id="bob")
+    there = await shown(ada, ticket)
+    assert (there["status"], there["assigned_agent_id"]) == ("in_progress", "bob")
+    await bob.update_ticket(ticket_id=ticket, updates={"title": "Mine"})
+    assert (await changes(ada, ticket))[-3:] == ["claim_released", "assigned", "field_changed"]
+
+
+async def test_an_administrator_ends_a_claim_with_a_reason(ada: Desk, bob: Desk) -> None:
+    ticket = await ada.make_ticket()
+    token = (await ada.claim_ticket(ticket_id=ticket))["claim_token"]
+    with pytest.raises(TicketError, match="reason"):
+        await bob.force_release(ticket_id=ticket)
+    await bob.force_release(ticket_id=ticket, reason="ada is gone")
+    assert await ready(bob) == [ticket]
+    with pytest.raises(ClaimLost):
+        await ada.resolve_ticket(ticket_id=ticket, claim_token=token)
+    with pytest.raises(NotClaimed):
+        await bob.force_release(ticket_id=ticket, reason="ada is gone")
+
+
+async def test_what_cannot_be_started_cannot_be_claimed(ada: Desk) -> None:
+    blocker = await ada.make_ticket()
+    blocked = await ada.make_ticket(blocked_by_ticket_ids=[blocker])
+    with pytest.raises(TicketBlocked, match=blocker):
+        await ada.claim_ticket(ticket_id=blocked)
+    await ada.resolve_ticket(ticket_id=blocker)
+    with pytest.raises(AlreadyResolved):
+        await ada.claim_ticket(ticket_id=blocker)
+    with pytest.raises(LeaseOutOfBounds):
+        await ada.claim_ticket(ticket_id=blocked, lease_seconds=1)
+
+
+async def test_a_full_column_takes_no_claim(ada: Desk) -> None:
+    await ada.configure_board(
+        columns=[
+            {"id": "backlog", "category": "todo"},
+            {"id": "in_progress", "category": "doing", "wip_limit": 1},
+            {"id": "done", "category": "done"},
+        ],
+        workflow_id=ada.caller.default_workflow,
+    )
+    first, second = await ada.make_ticket(), await ada.make_ticket()
+    await ada.claim_ticket(ticket_id=first)
+    with pytest.raises(WipLimitReached):
+        await ada.claim_ticket()
+    explained = await ada.explain_ticket(ticket_id=second)
+    assert explained["is_ready"] is True
+    assert "is full (1 of 1)" in explained["reasons"][0]
+    assert (await ada.claim_ticket(move=False))["ticket_id"] == second
+
+
+async def test_a_claim_that_is_over_is_ready_work_at_once(ada: Desk, bob: Desk, sql: Sql) -> None:
+    ticket = await ada.make_ticket()
+    await ada.claim_ticket(ticket_id=ticket)
+    await ada.change_status(ticket_id=ticket, new_status="review")
+    lapse(sql, ticket)
+    assert await ready(bob) == [ticket]
+    assert "claim" not in await shown(bob, ticket)
+    assert (await bob.claim_ticket())["ticket_id"] == ticket
+    told = await changes(ada, ticket)
+    assert told[-6:] == [
+        "status_changed", "assigned", "claim_expired", "status_changed", "assigned", "claimed",
+    ]  # fmt: skip
+    assert violations(sql, ada.caller.default_workflow) == []
+
+
+async def test_upkeep_writes_down_that_a_claim_is_over(ada: Desk, sql: Sql) -> None:
+    ticket = await ada.make_ticket()
+    await ada.claim_ticket(ticket_id=ticket)
+    lapse(sql, ticket)
+    while await Upkeep(ada.calls.units).expire():
+        pass
+    there = await shown(ada, ticket)
+    assert there["status"] == "backlog"
+    assert "assigned_agent_id" not in there
+    last = (await ada.get_ticket_history(ticket_id=ticket))["entries"][-1]
+    assert (last["change_type"], last["agent_id"]) == ("claim_expired", "tracker")
+    assert "the claim of ada ended" in last["change_description"]
+    assert violations(sql, ada.caller.default_workflow) == []
+
+
+async def test_a_write_meets_a_claim_that_is_over_and_goes_on(
+    ada: Desk, bob: Desk, sql: Sql
+) -> None:
+    ticket = await ada.make_ticket()
+    await ada.claim_ticket(ticket_id=ticket)
+    lapse(sql, ticket)
+    await bob.resolve_ticket(ticket_id=ticket)
+    assert "claim_expired" in await changes(ada, ticket)
+    assert violations(sql, ada.caller.default_workflow) == []
