@@ -69,15 +69,15 @@ async def _play(console: Console, home: Home) -> None:
         _agent("planner", console, home) as planner,
         _agent("builder", console, home) as builder,
     ):
-        table, login, page = await _plan(planner)
-        await _build(builder, table, login, page)
+        table, login = await _plan(planner)
+        await _build(planner, builder, table, login)
         _show_history(console, await planner.read("get_ticket_history", ticket_id=login))
         board = await planner.read("get_board_config")
         tickets = await planner.read("get_tickets", include_completed=True, sort_order="asc")
         _show_board(console, board, tickets)
 
 
-async def _plan(planner: Agent) -> tuple[str, str, str]:
+async def _plan(planner: Agent) -> tuple[str, str]:
     _say(planner, "plans a login as three tickets, each blocked by the one before")
     table = await planner.call("create_ticket", title="Add the users table", priority="high")
     login = await planner.call(
@@ -86,34 +86,40 @@ async def _plan(planner: Agent) -> tuple[str, str, str]:
         blocked_by_ticket_ids=[table["ticket_id"]],
         tags=["auth"],
     )
-    page = await planner.call(
+    await planner.call(
         "create_ticket",
         title="Write the login page",
         ticket_type="feature",
         blocked_by_ticket_ids=[login["ticket_id"]],
     )
-    return table["ticket_id"], login["ticket_id"], page["ticket_id"]
+    return table["ticket_id"], login["ticket_id"]
 
 
-async def _build(builder: Agent, table: str, login: str, page: str) -> None:
-    _say(builder, "starts with the wrong one, and is told why not")
-    await builder.call("change_status", ticket_id=login, new_status="in_progress")
-    _say(builder, "does what blocks it; resolving it unblocks the next")
-    await builder.call("assign_ticket", ticket_id=table)
-    await builder.call("change_status", ticket_id=table, new_status="in_progress")
+async def _build(planner: Agent, builder: Agent, table: str, login: str) -> None:
+    _say(builder, "asks for the wrong one, and is told why not")
+    await builder.call("claim_ticket", ticket_id=login)
+    _say(builder, "claims what can be started: nobody else can write to it now")
+    await builder.call("claim_ticket")
+    await planner.call("update_ticket", ticket_id=table, updates={"priority": "low"})
+    _say(builder, "resolves it, which unblocks the next")
     await builder.call(
         "resolve_ticket",
         ticket_id=table,
         resolution_comment="Table users with a unique e-mail.",
         commit_sha="4f2d9c1",
     )
-    await builder.call("assign_ticket", ticket_id=login)
-    await builder.call("change_status", ticket_id=login, new_status="in_progress")
+    await builder.call("claim_ticket")
     await builder.call(
         "add_comment", ticket_id=login, comment_text="argon2id, parameters in settings."
     )
     await builder.call("resolve_ticket", ticket_id=login, resolution_comment="Tested.")
-    await builder.call("change_status", ticket_id=page, new_status="in_progress")
+    _say(builder, "claims the last one, and gives it back with what the next agent must know")
+    last = await builder.call("claim_ticket")
+    await builder.call(
+        "release_claim",
+        ticket_id=last["ticket_id"],
+        hand_over={"done": ["the form"], "left": ["its errors"], "next_step": "Show them"},
+    )
 
 
 def _say(agent: Agent, what: str) -> None:

@@ -65,15 +65,19 @@ async def _remark(client: Client, login: str) -> None:
 
 
 async def _finish(client: Client, table: str, login: str) -> None:
-    taken = await done(client, "assign_ticket", ticket_id=table)
-    assert taken["assigned_agent_id"] == "builder"
+    taken = await done(client, "claim_ticket")
+    assert (taken["ticket_id"], taken["ticket"]["assigned_agent_id"]) == (table, "builder")
     resolved = await done(
         client,
         "resolve_ticket",
         ticket_id=table,
         resolution_comment="Table users with a unique e-mail.",
+        claim_token=taken["claim_token"],
     )
     assert (resolved["status"], resolved["unblocked_tickets"]) == ("done", [login])
+    ready = await done(client, "get_ready_tickets")
+    [next_one] = ready["tickets"]
+    assert next_one["reason"] == f"its last blocker {table} is resolved"
     moved = await done(client, "change_status", ticket_id=login, new_status="in_progress")
     assert (moved["from_status"], moved["status"]) == ("backlog", "in_progress")
     linked = await done(client, "link_commit", ticket_id=login, commit_sha="4F2D9C1")
@@ -122,7 +126,7 @@ async def be_told_what_is_wrong(client: Client) -> None:
         "unknown_argument: create_ticket does not take prio. Nothing was changed. Its arguments "
         "are: title, description, workflow_id, agent_id, ticket_type, priority, initial_status, "
         "assigned_agent_id, parent_ticket_id, blocked_by_ticket_ids, tags, related_task_ids, "
-        "on_duplicate."
+        "on_duplicate, idempotency_key."
     )
     assert await refused(client, "create_ticket", priority="urgent") == (
         "invalid_arguments: create_ticket cannot be called like that: 'title' is missing; "

@@ -55,7 +55,7 @@ async def test_twenty_tickets_listed_cost_less_than_2000_tokens(database_url: UR
             await done(
                 client,
                 "create_ticket",
-                title=TITLES[number % len(TITLES)],
+                title=f"{TITLES[number % len(TITLES)]} {number}",
                 assigned_agent_id=f"builder-{number % 3}",
             )
         result = await client.call_tool("get_tickets", {})

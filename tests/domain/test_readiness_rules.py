@@ -105,8 +105,8 @@ def test_what_can_be_started(readiness: Readiness, *, is_ready: bool) -> None:
             replace(FREE, board=board(settings=BoardSettings(transitions={"backlog": ("ready",)}))),
             [
                 (
-                    "this board does not let it move from 'backlog' to 'in_progress', only to ready: "
-                    "claim_ticket with move=false"
+                    "this board does not let it move from 'backlog' to 'in_progress', only to "
+                    "ready: claim_ticket with move=false"
                 )
             ],
             id="no transition",

@@ -112,3 +112,9 @@ async def until_someone_waits(sql: Sql) -> None:
     while sql.one(statement) == 0:
         assert time.monotonic() < deadline, "nobody waited for a lock"
         await anyio.sleep(0.002)
+
+
+def in_session(desk: Desk, agent: str, session: str = "") -> Desk:
+    """One session of an agent; without a name, the one that is usual for it."""
+    caller = replace(desk.caller, agent_id=agent, session=session or agent)
+    return replace(desk, caller=caller)

@@ -14,7 +14,7 @@ from hephaestus_tickets.app import open_calls
 from hephaestus_tickets.domain.caller import Caller
 from hephaestus_tickets.server.calls import Calls
 from tests.factories import Desk
-from tests.services.actors import Sql
+from tests.services.actors import Sql, in_session
 
 HERE = Path(__file__).parent
 
@@ -57,3 +57,13 @@ def sql(shared_url: URL) -> Generator[Sql]:
     """Plain SQL on the shared database."""
     with Sql.on(shared_url) as opened:
         yield opened
+
+
+@pytest.fixture
+def ada(desk: Desk) -> Desk:
+    return in_session(desk, "ada")
+
+
+@pytest.fixture
+def bob(desk: Desk) -> Desk:
+    return in_session(desk, "bob")

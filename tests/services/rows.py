@@ -65,3 +65,11 @@ def insert_blockers(sql: Sql, workflow_id: str, edges: Iterable[tuple[str, str]]
         blockers=[blocker for _, blocker in pairs],
         workflow_id=workflow_id,
     )
+
+
+def lapse(sql: Sql, ticket: str) -> None:
+    """The time of its claim is over."""
+    sql.run(
+        "UPDATE tickets SET claim_ends_at = clock_timestamp() - interval '1 second' WHERE id = :id",
+        id=number_of(ticket),
+    )

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from hephaestus_tickets.domain.claims import (
@@ -13,33 +11,10 @@ from hephaestus_tickets.domain.claims import (
 )
 from hephaestus_tickets.domain.errors import TicketError
 from hephaestus_tickets.domain.lifecycle import AlreadyResolved, TicketBlocked, WipLimitReached
-from hephaestus_tickets.upkeep import Upkeep
 from tests.factories import Desk, Json
 from tests.services.actors import Sql
 from tests.services.invariants import violations
-from tests.services.rows import number_of
-
-
-def at(desk: Desk, agent: str, session: str = "") -> Desk:
-    """One session of an agent; each agent has one that is its own."""
-    return replace(desk, caller=replace(desk.caller, agent_id=agent, session=session or agent))
-
-
-@pytest.fixture
-def ada(desk: Desk) -> Desk:
-    return at(desk, "ada")
-
-
-@pytest.fixture
-def bob(desk: Desk) -> Desk:
-    return at(desk, "bob")
-
-
-def lapse(sql: Sql, ticket: str) -> None:
-    sql.run(
-        "UPDATE tickets SET claim_ends_at = clock_timestamp() - interval '1 second' WHERE id = :id",
-        id=number_of(ticket),
-    )
+from tests.services.rows import lapse
 
 
 async def shown(desk: Desk, ticket: str) -> Json:
@@ -154,77 +129,6 @@ async def test_comments_and_commits_are_for_everybody(ada: Desk, bob: Desk) -> N
     await bob.link_commit(ticket_id=ticket, commit_sha="abcdef1")
 
 
-@pytest.mark.parametrize(
-    ("operation", "arguments"),
-    [
-        ("update_ticket", {"updates": {"title": "Mine"}}),
-        ("change_status", {"new_status": "review"}),
-        ("add_comment", {"comment_text": "Half of it"}),
-        ("link_commit", {"commit_sha": "abcdef1"}),
-        ("renew_claim", {}),
-        ("claim_ticket", {}),
-    ],
-)
-async def test_whatever_the_holder_writes_renews_the_claim(
-    ada: Desk, sql: Sql, operation: str, arguments: Json
-) -> None:
-    ticket = await ada.make_ticket()
-    await ada.claim_ticket(ticket_id=ticket, lease_seconds=600)
-    sql.run(
-        "UPDATE tickets SET claim_ends_at = clock_timestamp() + interval '5 s' WHERE id = :id",
-        id=number_of(ticket),
-    )
-    await ada.call(operation, ticket_id=ticket, **arguments)
-    left = sql.one(
-        "SELECT extract(epoch FROM claim_ends_at - clock_timestamp())::float FROM tickets "
-        "WHERE id = :id",
-        id=number_of(ticket),
-    )
-    assert 590 < left <= 600
-
-
-async def test_a_token_speaks_for_the_claim_in_whichever_session(ada: Desk, desk: Desk) -> None:
-    ticket = await ada.make_ticket()
-    token = (await ada.claim_ticket(ticket_id=ticket))["claim_token"]
-    elsewhere = at(desk, "ada", "elsewhere")
-    with pytest.raises(ClaimHeld, match="you in another session"):
-        await elsewhere.resolve_ticket(ticket_id=ticket)
-    await elsewhere.resolve_ticket(ticket_id=ticket, claim_token=token)
-    assert "claim" not in await shown(ada, ticket)
-
-
-async def test_a_session_that_resumes_has_a_new_token_and_the_old_one_is_over(
-    ada: Desk, desk: Desk
-) -> None:
-    ticket = await ada.make_ticket()
-    old = (await ada.claim_ticket(ticket_id=ticket))["claim_token"]
-    again = at(desk, "ada", "elsewhere")
-    with pytest.raises(ClaimHeld):
-        await again.claim_ticket(ticket_id=ticket)
-    assert (await again.claim_ticket(resume=True))["claim_token"] > old
-    with pytest.raises(ClaimLost):
-        await ada.update_ticket(ticket_id=ticket, updates={"title": "x"}, claim_token=old)
-    with pytest.raises(ClaimHeld):
-        await ada.update_ticket(ticket_id=ticket, updates={"title": "x"})
-    await again.update_ticket(ticket_id=ticket, updates={"title": "x"})
-    assert "claim_resumed" in await changes(ada, ticket)
-
-
-async def test_claiming_what_one_holds_changes_nothing(ada: Desk) -> None:
-    ticket = await ada.make_ticket()
-    first = await ada.claim_ticket(ticket_id=ticket)
-    second = await ada.claim_ticket(ticket_id=ticket)
-    assert second["claim_token"] == first["claim_token"]
-    assert second["version"] == first["version"]
-
-
-async def test_who_resumes_another_agents_claim_is_refused(ada: Desk, bob: Desk) -> None:
-    ticket = await ada.make_ticket()
-    await ada.claim_ticket(ticket_id=ticket)
-    with pytest.raises(ClaimHeld):
-        await bob.claim_ticket(ticket_id=ticket, resume=True)
-
-
 async def test_what_is_given_back_is_ready_and_tells_the_next_one(ada: Desk, bob: Desk) -> None:
     ticket = await ada.make_ticket()
     await ada.claim_ticket(ticket_id=ticket)
@@ -330,44 +234,3 @@ async def test_a_full_column_takes_no_claim(ada: Desk) -> None:
     assert explained["is_ready"] is True
     assert "is full (1 of 1)" in explained["reasons"][0]
     assert (await ada.claim_ticket(move=False))["ticket_id"] == second
-
-
-async def test_a_claim_that_is_over_is_ready_work_at_once(ada: Desk, bob: Desk, sql: Sql) -> None:
-    ticket = await ada.make_ticket()
-    await ada.claim_ticket(ticket_id=ticket)
-    await ada.change_status(ticket_id=ticket, new_status="review")
-    lapse(sql, ticket)
-    assert await ready(bob) == [ticket]
-    assert "claim" not in await shown(bob, ticket)
-    assert (await bob.claim_ticket())["ticket_id"] == ticket
-    told = await changes(ada, ticket)
-    assert told[-6:] == [
-        "status_changed", "assigned", "claim_expired", "status_changed", "assigned", "claimed",
-    ]  # fmt: skip
-    assert violations(sql, ada.caller.default_workflow) == []
-
-
-async def test_upkeep_writes_down_that_a_claim_is_over(ada: Desk, sql: Sql) -> None:
-    ticket = await ada.make_ticket()
-    await ada.claim_ticket(ticket_id=ticket)
-    lapse(sql, ticket)
-    while await Upkeep(ada.calls.units).expire():
-        pass
-    there = await shown(ada, ticket)
-    assert there["status"] == "backlog"
-    assert "assigned_agent_id" not in there
-    last = (await ada.get_ticket_history(ticket_id=ticket))["entries"][-1]
-    assert (last["change_type"], last["agent_id"]) == ("claim_expired", "tracker")
-    assert "the claim of ada ended" in last["change_description"]
-    assert violations(sql, ada.caller.default_workflow) == []
-
-
-async def test_a_write_meets_a_claim_that_is_over_and_goes_on(
-    ada: Desk, bob: Desk, sql: Sql
-) -> None:
-    ticket = await ada.make_ticket()
-    await ada.claim_ticket(ticket_id=ticket)
-    lapse(sql, ticket)
-    await bob.resolve_ticket(ticket_id=ticket)
-    assert "claim_expired" in await changes(ada, ticket)
-    assert violations(sql, ada.caller.default_workflow) == []

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import pytest
+
+from hephaestus_tickets.domain.claims import (
+    ClaimHeld,
+    ClaimLost,
+)
+from hephaestus_tickets.upkeep import Upkeep
+from tests.factories import Desk, Json
+from tests.services.actors import Sql, in_session
+from tests.services.invariants import violations
+from tests.services.rows import lapse, number_of
+
+
+async def shown(desk: Desk, ticket: str) -> Json:
+    return (await desk.get_ticket(ticket_id=ticket))["ticket"]
+
+
+async def changes(desk: Desk, ticket: str) -> list[str]:
+    entries = (await desk.get_ticket_history(ticket_id=ticket))["entries"]
+    return [entry["change_type"] for entry in entries if "change_type" in entry]
+
+
+async def ready(desk: Desk, **arguments: Json) -> list[str]:
+    return [
+        each["ticket_id"] for each in (await desk.get_ready_tickets(**arguments)).get("tickets", [])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments"),
+    [
+        ("update_ticket", {"updates": {"title": "Mine"}}),
+        ("change_status", {"new_status": "review"}),
+        ("add_comment", {"comment_text": "Half of it"}),
+        ("link_commit", {"commit_sha": "abcdef1"}),
+        ("renew_claim", {}),
+        ("claim_ticket", {}),
+    ],
+)
+async def test_whatever_the_holder_writes_renews_the_claim(
+    ada: Desk, sql: Sql, operation: str, arguments: Json
+) -> None:
+    ticket = await ada.make_ticket()
+    await ada.claim_ticket(ticket_id=ticket, lease_seconds=600)
+    sql.run(
+        "UPDATE tickets SET claim_ends_at = clock_timestamp() + interval '5 s' WHERE id = :id",
+        id=number_of(ticket),
+    )
+    await ada.call(operation, ticket_id=ticket, **arguments)
+    left = sql.one(
+        "SELECT extract(epoch FROM claim_ends_at - clock_timestamp())::float FROM tickets "
+        "WHERE id = :id",
+        id=number_of(ticket),
+    )
+    assert 590 < left <= 600
+
+
+async def test_a_token_speaks_for_the_claim_in_whichever_session(ada: Desk, desk: Desk) -> None:
+    ticket = await ada.make_ticket()
+    token = (await ada.claim_ticket(ticket_id=ticket))["claim_token"]
+    elsewhere = in_session(desk, "ada", "elsewhere")
+    with pytest.raises(ClaimHeld, match="you in another session"):
+        await elsewhere.resolve_ticket(ticket_id=ticket)
+    await elsewhere.resolve_ticket(ticket_id=ticket, claim_token=token)
+    assert "claim" not in await shown(ada, ticket)
+
+
+async def test_a_session_that_resumes_has_a_new_token_and_the_old_one_is_over(
+    ada: Desk, desk: Desk
+) -> None:
+    ticket = await ada.make_ticket()
+    old = (await ada.claim_ticket(ticket_id=ticket))["claim_token"]
+    again = in_session(desk, "ada", "elsewhere")
+    with pytest.raises(ClaimHeld):
+        await again.claim_ticket(ticket_id=ticket)
+    assert (await again.claim_ticket(resume=True))["claim_token"] > old
+    with pytest.raises(ClaimLost):
+        await ada.update_ticket(ticket_id=ticket, updates={"title": "x"}, claim_token=old)
+    with pytest.raises(ClaimHeld):
+        await ada.update_ticket(ticket_id=ticket, updates={"title": "x"})
+    await again.update_ticket(ticket_id=ticket, updates={"title": "x"})
+    assert "claim_resumed" in await changes(ada, ticket)
+
+
+async def test_claiming_what_one_holds_changes_nothing(ada: Desk) -> None:
+    ticket = await ada.make_ticket()
+    first = await ada.claim_ticket(ticket_id=ticket)
+    second = await ada.claim_ticket(ticket_id=ticket)
+    assert second["claim_token"] == first["claim_token"]
+    assert second["version"] == first["version"]
+
+
+async def test_who_resumes_another_agents_claim_is_refused(ada: Desk, bob: Desk) -> None:
+    ticket = await ada.make_ticket()
+    await ada.claim_ticket(ticket_id=ticket)
+    with pytest.raises(ClaimHeld):
+        await bob.claim_ticket(ticket_id=ticket, resume=True)
+
+
+async def test_a_claim_that_is_over_is_ready_work_at_once(ada: Desk, bob: Desk, sql: Sql) -> None:
+    ticket = await ada.make_ticket()
+    await ada.claim_ticket(ticket_id=ticket)
+    await ada.change_status(ticket_id=ticket, new_status="review")
+    lapse(sql, ticket)
+    assert await ready(bob) == [ticket]
+    assert "claim" not in await shown(bob, ticket)
+    assert (await bob.claim_ticket())["ticket_id"] == ticket
+    told = await changes(ada, ticket)
+    assert told[-6:] == [
+        "status_changed", "assigned", "claim_expired", "status_changed", "assigned", "claimed",
+    ]  # fmt: skip
+    assert violations(sql, ada.caller.default_workflow) == []
+
+
+async def test_upkeep_writes_down_that_a_claim_is_over(ada: Desk, sql: Sql) -> None:
+    ticket = await ada.make_ticket()
+    await ada.claim_ticket(ticket_id=ticket)
+    lapse(sql, ticket)
+    while await Upkeep(ada.calls.units).expire():
+        pass
+    there = await shown(ada, ticket)
+    assert there["status"] == "backlog"
+    assert "assigned_agent_id" not in there
+    last = (await ada.get_ticket_history(ticket_id=ticket))["entries"][-1]
+    assert (last["change_type"], last["agent_id"]) == ("claim_expired", "tracker")
+    assert "the claim of ada ended" in last["change_description"]
+    assert violations(sql, ada.caller.default_workflow) == []
+
+
+async def test_a_write_meets_a_claim_that_is_over_and_goes_on(
+    ada: Desk, bob: Desk, sql: Sql
+) -> None:
+    ticket = await ada.make_ticket()
+    await ada.claim_ticket(ticket_id=ticket)
+    lapse(sql, ticket)
+    await bob.resolve_ticket(ticket_id=ticket)
+    assert "claim_expired" in await changes(ada, ticket)
+    assert violations(sql, ada.caller.default_workflow) == []
