@@ -16,6 +16,7 @@ from hephaestus_tickets.domain.text import comma_list, quotable
 from hephaestus_tickets.schemas.lean import lean_schema
 from hephaestus_tickets.schemas.replies import Reply
 from hephaestus_tickets.services.board_service import BoardService
+from hephaestus_tickets.services.plan_service import PlanService
 from hephaestus_tickets.services.ticket_history_service import TicketHistoryService
 from hephaestus_tickets.services.ticket_search_service import TicketSearchService
 from hephaestus_tickets.services.ticket_service import TicketService
@@ -23,7 +24,9 @@ from hephaestus_tickets.services.unit_of_work import UnitOfWork
 
 Toolset = Literal["core", "plan", "admin"]
 Kind = Literal["read", "write", "wait"]
-Service: TypeAlias = type[TicketService | TicketHistoryService | BoardService | TicketSearchService]
+Service: TypeAlias = type[
+    TicketService | TicketHistoryService | BoardService | TicketSearchService | PlanService
+]
 # A bound service method: its keyword arguments are described by its own signature.
 Method = Callable[..., Awaitable[Reply]]
 
@@ -66,8 +69,8 @@ class Operation:
 
     service: Service
     method: Method
-    verb: Literal["GET", "POST"]
     path: str
+    verb: Literal["GET", "POST"] = "POST"
     toolset: Toolset = "core"
     kind: Kind = "write"
     is_destructive: bool = False
@@ -317,6 +320,27 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/tickets/reindex",
         toolset="admin",
         is_idempotent=True,
+    ),
+    Operation(
+        service=PlanService,
+        method=PlanService.create_tickets,
+        path="/tickets/create-many",
+        toolset="plan",
+    ),
+    Operation(
+        service=PlanService,
+        method=PlanService.update_tickets,
+        path="/tickets/update-many",
+        toolset="plan",
+        is_destructive=True,
+        is_idempotent=True,
+    ),
+    Operation(
+        service=PlanService,
+        method=PlanService.resolve_tickets,
+        path="/tickets/resolve-many",
+        toolset="plan",
+        is_destructive=True,
     ),
 )
 

@@ -25,7 +25,7 @@ class SessionChoice(BaseModel):
         default="default", description="Where a call goes that names none"
     )
     toolsets: Annotated[frozenset[Toolset], NoDecode] = Field(
-        default=frozenset({"core"}), description="Which tools are shown: `core`, `admin`"
+        default=frozenset({"core"}), description="Which tools are shown: `core`, `plan`, `admin`"
     )
 
     @field_validator("toolsets", mode="before")
