@@ -46,9 +46,9 @@ class PlanService:
     ) -> TicketsCreated:
         """File a whole plan: up to 200 tickets with their parents and blockers, all or none.
 
-        Give a ticket a `ref` to name it in another's `parent` or `blocked_by`, in any order.
-        Refused with every fault at once: unknown names, cycles, what create_ticket refuses, a
-        plan that overflows a column. Existing tickets are not searched for their like.
+        First look for existing ones with hybrid_search. Give a ticket a `ref` to name it in
+        another's `parent` or `blocked_by`, in any order. Refused with every fault at once:
+        unknown names, cycles, too many in a limited column, what create_ticket refuses.
         """
         drafts = await drafted(tickets, self._work.caller.actor(agent_id))
         chosen = self._work.caller.workflow(workflow_id)

@@ -258,7 +258,7 @@ async def test_a_plan_waits_for_the_resolve_of_its_blocker_under_way(
     assert violations(sql, one.caller.default_workflow) == []
 
 
-async def test_a_title_that_is_refused_twice_waits_for_a_plan_under_way(
+async def test_a_creation_that_refuses_a_repetition_waits_for_a_plan_under_way(
     pair: list[Desk], sql: Sql
 ) -> None:
     one, other = pair
