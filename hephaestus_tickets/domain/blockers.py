@@ -15,7 +15,7 @@ class BlockerCycle(Conflict):
     def __init__(self, path: Sequence[str]) -> None:
         self.path = tuple(path)
         super().__init__(
-            f"That blocker would close a cycle: {_arrows(self.path)}, where each waits for the "
+            f"That blocker would close a cycle: {arrows(self.path)}, where each waits for the "
             "next. Leave it out, or remove one of the existing blockers on that path."
         )
 
@@ -24,7 +24,7 @@ class ParentCycle(Conflict):
     def __init__(self, path: Sequence[str]) -> None:
         self.path = tuple(path)
         super().__init__(
-            f"That parent would close a cycle: {_arrows(self.path)}, where each is a sub-ticket "
+            f"That parent would close a cycle: {arrows(self.path)}, where each is a sub-ticket "
             "of the next. Choose another parent."
         )
 
@@ -45,7 +45,8 @@ class SelfReference(Invalid):
         super().__init__(f"{ticket} cannot be its own {role}. Name another ticket.")
 
 
-def _arrows(path: Sequence[str]) -> str:
+def arrows(path: Sequence[str]) -> str:
+    """The path in one line; of a long one its two ends."""
     if len(path) <= PATH_NAMED:
         return " → ".join(path)
     half = PATH_NAMED // 2

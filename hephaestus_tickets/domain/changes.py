@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,6 +10,8 @@ from hephaestus_tickets.domain.errors import Conflict, Invalid
 from hephaestus_tickets.domain.text import comma_list, one_line, quotable
 
 _VALUE = 100  # characters of a value in a sentence
+TAGS_AT_MOST = 30
+BLOCKERS_AT_MOST = 200
 Value: TypeAlias = str | int | bool | list[str] | list[dict[str, str]] | None
 
 
@@ -64,6 +66,17 @@ class VersionConflict(Conflict):
             f"{f'Changed since: {since}. ' if since else ''}"
             "Read it again with get_ticket, then repeat the call with the version it has now."
         )
+
+
+class TooMany(Invalid):
+    def __init__(self, name: str, count: int, at_most: int) -> None:
+        self.name = name
+        super().__init__(f"{name} would hold {count} entries; {at_most} are the most.")
+
+
+def check_count(name: str, entries: Sized, at_most: int) -> None:
+    if len(entries) > at_most:
+        raise TooMany(name, len(entries), at_most)
 
 
 READ_ONLY_FIELDS: Mapping[str, str] = {

@@ -9,6 +9,7 @@ from hephaestus_tickets.domain.text import comma_list, quotable
 from hephaestus_tickets.operations.operation import Operation, Toolset
 from hephaestus_tickets.services.board_service import BoardService
 from hephaestus_tickets.services.claim_service import ClaimService
+from hephaestus_tickets.services.plan_service import PlanService
 from hephaestus_tickets.services.ticket_history_service import TicketHistoryService
 from hephaestus_tickets.services.ticket_search_service import TicketSearchService
 from hephaestus_tickets.services.ticket_service import TicketService
@@ -222,6 +223,31 @@ OPERATIONS: tuple[Operation, ...] = (
         verb="POST",
         path="/tickets/force-release",
         toolset="admin",
+        is_destructive=True,
+    ),
+    Operation(
+        service=PlanService,
+        method=PlanService.create_tickets,
+        verb="POST",
+        path="/tickets/create-many",
+        toolset="plan",
+        guards_repeats=True,
+    ),
+    Operation(
+        service=PlanService,
+        method=PlanService.update_tickets,
+        verb="POST",
+        path="/tickets/update-many",
+        toolset="plan",
+        is_destructive=True,
+        is_idempotent=True,
+    ),
+    Operation(
+        service=PlanService,
+        method=PlanService.resolve_tickets,
+        verb="POST",
+        path="/tickets/resolve-many",
+        toolset="plan",
         is_destructive=True,
     ),
 )

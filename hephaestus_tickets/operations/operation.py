@@ -19,6 +19,7 @@ from hephaestus_tickets.schemas.parameters import IdempotencyKey
 from hephaestus_tickets.schemas.replies import Reply
 from hephaestus_tickets.services.board_service import BoardService
 from hephaestus_tickets.services.claim_service import ClaimService
+from hephaestus_tickets.services.plan_service import PlanService
 from hephaestus_tickets.services.ticket_history_service import TicketHistoryService
 from hephaestus_tickets.services.ticket_search_service import TicketSearchService
 from hephaestus_tickets.services.ticket_service import TicketService
@@ -27,7 +28,12 @@ from hephaestus_tickets.services.unit_of_work import UnitOfWork
 Toolset = Literal["core", "plan", "admin"]
 Kind = Literal["read", "write", "wait"]
 Service: TypeAlias = type[
-    TicketService | TicketHistoryService | BoardService | TicketSearchService | ClaimService
+    TicketService
+    | TicketHistoryService
+    | BoardService
+    | TicketSearchService
+    | ClaimService
+    | PlanService
 ]
 # A bound service method: its keyword arguments are described by its own signature.
 Method = Callable[..., Awaitable[Reply]]
@@ -59,8 +65,8 @@ class Operation:
 
     service: Service
     method: Method
-    verb: Literal["GET", "POST"]
     path: str
+    verb: Literal["GET", "POST"] = "POST"
     toolset: Toolset = "core"
     kind: Kind = "write"
     is_destructive: bool = False

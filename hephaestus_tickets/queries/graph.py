@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import BigInteger, Select, any_, func, literal, select
+from sqlalchemy import BigInteger, Integer, Select, any_, func, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased
 
 from hephaestus_tickets.models import BlockerRow, LinkRow, TicketRow
@@ -14,6 +15,12 @@ from hephaestus_tickets.queries.rows import Rows, as_json
 def advisory_lock(lock_class: int, number: int) -> Select[None]:
     """The workflow's lock for whatever changes edges, parents, resolution or a full column."""
     return select(func.pg_advisory_xact_lock(lock_class, number))
+
+
+def advisory_locks(lock_class: int, numbers: Iterable[int]) -> Select[None]:
+    """Several locks of one class, taken in ascending order."""
+    given = func.unnest(literal(sorted(numbers), ARRAY(Integer))).column_valued("number")
+    return select(func.pg_advisory_xact_lock(lock_class, given))
 
 
 def blocker_ids(ticket: int) -> Select[int]:

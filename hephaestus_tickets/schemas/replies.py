@@ -312,3 +312,35 @@ class WorkflowList(Reply):
     workflows: list[WorkflowSummary] = []
     total_count: int
     next_cursor: str | None = None
+
+
+class PlannedTicketView(Reply):
+    ref: str | None = None
+    ticket_id: str | None = None
+    title: str
+    status: str | None = None
+    is_blocked: bool = False
+
+
+class TicketsCreated(WriteReply):
+    tickets: list[PlannedTicketView] = Field(description="In the order given")
+    count: int
+    dry_run: bool = False
+    omitted: list[str] = []
+
+
+class TicketChanged(Written):
+    changed: list[str] = Field(default=[], description="Fields that really changed")
+
+
+class TicketsUpdated(WriteReply):
+    tickets: list[TicketChanged] = Field(description="In the order given")
+    dry_run: bool = False
+
+
+class TicketsResolved(WriteReply):
+    resolved: list[Written] = Field(description="In the order given")
+    unblocked_tickets: list[str] = []
+    open_sub_tickets: list[str] = []
+    dry_run: bool = False
+    omitted: list[str] = []

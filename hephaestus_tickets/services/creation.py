@@ -62,7 +62,7 @@ async def insert_ticket(
     await _check_room(work, workflow, column)
     recorder = Recorder(work, new.created_by, (await work.session.scalars(database_clock())).one())
     parent = mentioned[new.parent].id if new.parent else None
-    ticket = _row(new, workflow, column, recorder.now)
+    ticket = new_row(new, workflow, column, recorder.now)
     ticket.parent_ticket_id = parent
     ticket.open_blockers = len(unresolved)
     work.session.add(ticket)
@@ -87,7 +87,7 @@ async def _check_room(work: UnitOfWork, workflow: Workflow, column: Column) -> N
         check_wip_limit(column, (await work.session.scalars(statement)).one())
 
 
-def _row(new: NewTicket, workflow: Workflow, column: Column, now: datetime) -> TicketRow:
+def new_row(new: NewTicket, workflow: Workflow, column: Column, now: datetime) -> TicketRow:
     return TicketRow(
         workflow_id=workflow.workflow_id,
         title=new.title,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from hephaestus_tickets.adapters.vectors import Narrowed
 from hephaestus_tickets.domain.errors import Conflict
@@ -66,9 +66,7 @@ async def hold_title(work: UnitOfWork, workflow: Workflow, title: str, *, refuse
 
     Raises DuplicateTicket, where wanted, if an open ticket has the title.
     """
-    digest = title_digest(f"{workflow.number} {title}")
-    key = int.from_bytes(digest[:4], "big", signed=True)
-    await work.session.execute(graph.advisory_lock(_TITLE_LOCK, key))
+    await hold_titles(work, workflow, [title])
     if not refuses:
         return
     statement = search.same_title(workflow.workflow_id, title_digest(title))
@@ -76,6 +74,13 @@ async def hold_title(work: UnitOfWork, workflow: Workflow, title: str, *, refuse
     if found is not None:
         number, there, status = found
         raise DuplicateTicket(ticket_id(number), clip(there, _TITLE), status)
+
+
+async def hold_titles(work: UnitOfWork, workflow: Workflow, titles: Iterable[str]) -> None:
+    """Wait for the creations under way of tickets with these titles."""
+    digests = [title_digest(f"{workflow.number} {title}") for title in titles]
+    keys = {int.from_bytes(digest[:4], "big", signed=True) for digest in digests}
+    await work.session.execute(graph.advisory_locks(_TITLE_LOCK, keys))
 
 
 async def similar_tickets(

@@ -147,7 +147,7 @@ async def _one_workflow(work: UnitOfWork, workflow_id: str, statement: boards.Ro
 
 async def ticket_for_read(work: UnitOfWork, ref: str) -> TicketRow:
     found = await work.session.scalars(tickets.ticket_by_ref(ref, work.caller.workflows))
-    return _the_one(ref, found.all())
+    return the_one(ref, found.all())
 
 
 async def ticket_for_write(work: UnitOfWork, ref: str) -> Located:
@@ -157,7 +157,7 @@ async def ticket_for_write(work: UnitOfWork, ref: str) -> Located:
         Located(number, external_ref, status, is_resolved, parsed_workflow(workflow, board))
         for number, external_ref, status, is_resolved, workflow, board in rows
     ]
-    located = _the_one(ref, found)
+    located = the_one(ref, found)
     located.workflow.refuse_unless_active()
     return located
 
@@ -196,7 +196,7 @@ def matching(ref: str, rows: Iterable[C]) -> list[C]:
     return by_id or [row for row in candidates if row.external_ref == ref]
 
 
-def _the_one(ref: str, rows: Sequence[C]) -> C:
+def the_one(ref: str, rows: Sequence[C]) -> C:
     found = matching(ref, rows)
     if not found:
         raise TicketNotFound([ref])

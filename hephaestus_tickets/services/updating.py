@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hephaestus_tickets.domain.changes import (
+    BLOCKERS_AT_MOST,
+    TAGS_AT_MOST,
     Change,
     Value,
+    check_count,
     diff,
     patched_list,
 )
@@ -33,14 +36,6 @@ from hephaestus_tickets.services.unit_of_work import UnitOfWork
 from hephaestus_tickets.services.versions import check_version
 
 _TEXTS = frozenset({"title", "description", "tags"})
-TAGS_AT_MOST = 30
-BLOCKERS_AT_MOST = 200
-
-
-class TooMany(Invalid):
-    def __init__(self, name: str, count: int, at_most: int) -> None:
-        self.name = name
-        super().__init__(f"{name} would hold {count} entries; {at_most} are the most.")
 
 
 class NotNullable(Invalid):
@@ -169,8 +164,7 @@ def _patched_tags(ticket: TicketRow, updates: TicketUpdates) -> list[str]:
     cleared = "tags" in updates.model_fields_set and updates.tags is None
     replacement = [] if cleared else updates.tags
     tags = patched_list(ticket.tags, replacement, updates.add_tags or (), updates.remove_tags or ())
-    if len(tags) > TAGS_AT_MOST:
-        raise TooMany("tags", len(tags), TAGS_AT_MOST)
+    check_count("tags", tags, TAGS_AT_MOST)
     return tags
 
 
@@ -213,8 +207,7 @@ async def _apply_blockers(
     added = _numbers(updates.add_blocked_by_ticket_ids, mentioned)
     by_id = {ticket_id(other.id): other for other in named.values()}
     after = [by_id[ref] for ref in patched_list(wanted, None, added, removed)]
-    if len(after) > BLOCKERS_AT_MOST:
-        raise TooMany("blocked_by_ticket_ids", len(after), BLOCKERS_AT_MOST)
+    check_count("blocked_by_ticket_ids", after, BLOCKERS_AT_MOST)
     refuse_self(ticket.id, after, "blocker")
     await set_blockers(recorder, ticket, old, after)
     return old, sorted(blocker.id for blocker in after)

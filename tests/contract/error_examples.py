@@ -24,6 +24,7 @@ from hephaestus_tickets.domain.changes import (
     READ_ONLY_FIELDS,
     ReadOnlyField,
     RecordedChange,
+    TooMany,
     UnknownField,
     VersionConflict,
 )
@@ -47,6 +48,8 @@ from hephaestus_tickets.domain.lifecycle import (
     TransitionNotAllowed,
     WipLimitReached,
 )
+from hephaestus_tickets.domain.planning import InvalidPlan
+from hephaestus_tickets.domain.together import NamedTwice, PlanRefused, SeveralWorkflows
 from hephaestus_tickets.domain.vocabulary import Category
 from hephaestus_tickets.operations import InvalidArguments, UnknownArgument, UnknownTool
 from hephaestus_tickets.schemas.arguments import TicketFilters, TicketUpdates, UnknownFilter
@@ -63,7 +66,7 @@ from hephaestus_tickets.services.ticket_history_service import (
     ForeignChangeType,
     MetadataTooLarge,
 )
-from hephaestus_tickets.services.updating import NotNullable, TooMany
+from hephaestus_tickets.services.updating import NotNullable
 from hephaestus_tickets.services.violations import (
     CONSTRAINTS,
     ConstraintConflict,
@@ -115,11 +118,22 @@ EXAMPLES: tuple[TicketError, ...] = (
     InvalidBoard(["the column 'done' appears 2 times", "initial_status 'new' is not a column"]),
     InvalidCommitSha("main"),
     InvalidCursor(),
+    InvalidPlan(
+        [
+            "tickets[1] 'api': it cannot be its own blocker",
+            "tickets[3]: names of neither a ref here nor a ticket: 'db'",
+        ],
+        12,
+    ),
     InvalidWorkflowId("my workflow"),
     MetadataTooLarge(5_120),
+    NamedTwice("ticket-12"),
     NotNullable(["title", "priority"]),
     OutcomeUnknown(),
     ParentCycle(["ticket-1", "ticket-2", "ticket-1"]),
+    PlanRefused(
+        [("bd-17", AlreadyResolved("ticket-12", "done")), ("13", TicketNotFound(["13"]))], 20
+    ),
     ReadOnlyField({name: READ_ONLY_FIELDS[name] for name in ("status", "created_at")}),
     CollectionGone("it lost its vectors and is filled again"),
     IdempotencyKeyReused("file-the-bug-1"),
@@ -132,6 +146,7 @@ EXAMPLES: tuple[TicketError, ...] = (
     SearchUnavailable("the vector store cannot be reached"),
     ResolvedCannotBeBlocked("ticket-12", ["ticket-7"]),
     SelfReference("ticket-12", "blocker"),
+    SeveralWorkflows({"default": "ticket-12", "imported": "ticket-88"}),
     StartsElsewhere("in_progress", "it has open blockers", ["backlog"]),
     TicketBlocked("ticket-12", _BLOCKERS),
     TicketNotFound(["ticket-99"]),

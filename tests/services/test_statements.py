@@ -18,6 +18,7 @@ from tests.services.actors import Sql
 from tests.services.rows import insert_blockers, insert_tickets, number_of
 
 FEW, MANY = 1, 60
+MOST_OF_A_PLAN = 11
 MOST_OF_A_WRITE = 15  # a creation: two for its postings, two for its key, three to find its like
 
 
@@ -170,11 +171,46 @@ async def test_a_write_takes_as_many_statements_for_sixty_dependents_as_for_one(
     assert max(many) <= MOST_OF_A_WRITE
 
 
+async def test_a_plan_takes_as_many_statements_for_two_hundred_tickets_as_for_two(
+    crowds: list[Crowd],
+) -> None:
+    desk = crowds[0].desk
+    blocker = await desk.make_ticket()
+    await desk.create_tickets(tickets=[{"title": "Here"}])
+    counts = [
+        len(await statements(desk, "create_tickets", tickets=plan, dry_run=dry_run))
+        for dry_run in (False, True)
+        for plan in (chain(blocker, 2), chain(blocker, 200))
+    ]
+    assert counts[0] == counts[1] <= MOST_OF_A_PLAN
+    assert counts[2] == counts[3] <= 4
+
+
+def chain(blocker: str, count: int) -> Json:
+    """Each blocked by the one before and an existing ticket, all below the first."""
+    first = {"title": "First", "ref": "t0", "blocked_by": [blocker]}
+    return [
+        first,
+        *(
+            {
+                "title": f"Step {place}",
+                "ref": f"t{place}",
+                "parent": "t0",
+                "blocked_by": [f"t{place - 1}", blocker],
+            }
+            for place in range(1, count)
+        ),
+    ]
+
+
 async def test_every_operation_on_tickets_is_counted_here() -> None:
-    counted_here = {operation for operation, _ in WRITES} | {"create_ticket"}
+    counted_here = {operation for operation, _ in WRITES} | {"create_ticket", "create_tickets"}
     writes = {name for name, operation in BY_NAME.items() if operation.kind == "write"}
-    # By the same code as others: force_release, record_commit_link, record_status_transition.
+    # By the same code as others: force_release, record_commit_link, record_status_transition; and
+    # ticket by ticket update_tickets, resolve_tickets.
     assert writes - counted_here == {
+        "update_tickets",
+        "resolve_tickets",
         "configure_board",
         "force_release",
         "record_commit_link",

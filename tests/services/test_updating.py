@@ -9,12 +9,17 @@ from hephaestus_tickets.domain.blockers import (
     SelfReference,
 )
 from hephaestus_tickets.domain.board import UnknownTicketType
-from hephaestus_tickets.domain.changes import ReadOnlyField, UnknownField, VersionConflict
+from hephaestus_tickets.domain.changes import (
+    ReadOnlyField,
+    TooMany,
+    UnknownField,
+    VersionConflict,
+)
 from hephaestus_tickets.domain.errors import TicketError
 from hephaestus_tickets.operations import InvalidArguments
 from hephaestus_tickets.services.edges import ResolvedCannotBeBlocked
 from hephaestus_tickets.services.lookup import TicketNotFound
-from hephaestus_tickets.services.updating import NotNullable, TooMany
+from hephaestus_tickets.services.updating import NotNullable
 from tests.factories import Desk, Json
 
 
