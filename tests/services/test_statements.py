@@ -18,7 +18,7 @@ from tests.services.actors import Sql
 from tests.services.rows import insert_blockers, insert_tickets, number_of
 
 FEW, MANY = 1, 60
-MOST_OF_A_PLAN = 11
+MOST_OF_A_PLAN = 13
 MOST_OF_A_WRITE = 15  # a creation: two for its postings, two for its key, three to find its like
 
 
