@@ -11,9 +11,10 @@ from sqlalchemy import URL
 
 from hephaestus_tickets.domain.lifecycle import CommentRequired
 from hephaestus_tickets.domain.together import PlanRefused, SeveralWorkflows
-from hephaestus_tickets.operations import InvalidArguments
+from hephaestus_tickets.operations import InvalidArguments, Operation
 from hephaestus_tickets.services.recording import InvalidCommitSha
-from tests.factories import Desk, Json
+from hephaestus_tickets.services.unit_of_work import UnitOfWork
+from tests.factories import BY_NAME, Desk, Json
 from tests.services.actors import Sql, meeting, open_desks, together
 from tests.services.invariants import violations
 from tests.services.replies import sent
@@ -256,3 +257,24 @@ async def test_however_many_are_unblocked_the_reply_fits(desk: Desk, sql: Sql) -
         "open_sub_tickets",
     ]
     assert violations(sql, workflow_id) == []
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_the_indexer_is_woken_unless_nothing_is_kept(desk: Desk, *, dry_run: bool) -> None:
+    ticket = await desk.make_ticket()
+    calls: list[tuple[str, Json]] = [
+        ("create_tickets", {"tickets": [{"title": "x"}]}),
+        ("update_tickets", {"updates": [{"ticket_id": ticket, "updates": {"title": "x"}}]}),
+        ("resolve_tickets", {"ticket_ids": [ticket]}),
+    ]
+    for name, arguments in calls:
+        operation = BY_NAME[name]
+        parsed = operation.parse({**arguments, "dry_run": dry_run})
+
+        async def wakes(
+            unit: UnitOfWork, operation: Operation = operation, parsed: Json = parsed
+        ) -> set[str]:
+            await operation.call(unit, parsed)
+            return unit.wakes
+
+        assert bool(await desk.calls.units.run(desk.caller, wakes)) is not dry_run
