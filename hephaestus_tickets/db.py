@@ -14,12 +14,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, Connection, Engine, create_engine, func, inspect, select, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
 
 from hephaestus_tickets.domain.errors import SetupError
 
-REVISION = "0003"
-REVISIONS = ("0001", "0002", "0003")
+REVISION = "0004"
+REVISIONS = ("0001", "0002", "0003", "0004")
 # Who waits for tickets to index listens here.
 INDEX_CHANNEL = "hephaestus_index"
 _COALESCE_SECONDS = 0.1
@@ -138,6 +138,11 @@ class Database:
         async with self._sessions() as session:
             yield session
             await session.commit()
+
+    def pool_use(self) -> tuple[int, int]:
+        """Connections in use, and how many there may be."""
+        pool = self.engine.sync_engine.pool
+        return (pool.checkedout(), pool.size()) if isinstance(pool, QueuePool) else (0, 0)
 
     def tell(self, channel: str) -> None:
         """Wakes who listens, soon: all who ask within a moment share one NOTIFY.

@@ -13,6 +13,7 @@ from sqlalchemy import URL
 from hephaestus_tickets.adapters.embeddings import EmbeddingSettings
 from hephaestus_tickets.adapters.vectors import QdrantSettings
 from hephaestus_tickets.app.claims import ClaimSettings
+from hephaestus_tickets.app.http_settings import HttpSettings
 from hephaestus_tickets.app.search import SearchSettings
 from hephaestus_tickets.app.sessions import SessionSettings, setting_fault
 from hephaestus_tickets.db import DatabaseSettings, blocking_connection, check_database
@@ -38,6 +39,7 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     EmbeddingSettings,
     SearchSettings,
     ClaimSettings,
+    HttpSettings,
 )
 
 

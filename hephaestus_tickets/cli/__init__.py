@@ -41,6 +41,7 @@ COMMANDS = {
         "embeddings_server",
         "Serve the bundled embedding model.",
     ),
+    "token": ("tokens", "app", "Make, list and revoke tokens for HTTP."),
     "doctor": ("doctor", "doctor", "Say what is wrong and how to mend it."),
 }
 
@@ -58,9 +59,12 @@ class Commands(TyperGroup):
         _ = ctx
         if cmd_name not in COMMANDS:
             return None
-        module, function, _ = COMMANDS[cmd_name]
+        module, name, _ = COMMANDS[cmd_name]
+        found = getattr(import_module(f"{__name__}.{module}"), name)
+        if isinstance(found, typer.Typer):
+            return typer.main.get_command(found)
         alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-        alone.command(cmd_name)(getattr(import_module(f"{__name__}.{module}"), function))
+        alone.command(cmd_name)(found)
         return typer.main.get_command(alone)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

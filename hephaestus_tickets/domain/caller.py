@@ -45,6 +45,7 @@ class Caller:
     is_bound: bool = False
     default_workflow: str = "default"
     workflows: frozenset[str] | None = None
+    principal: str = ""  # whose idempotency keys; empty: the acting agent's
 
     def actor(self, named: str | None) -> str:
         """The agent who acts: the one named, or the session's own."""

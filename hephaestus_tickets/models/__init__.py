@@ -11,6 +11,7 @@ from hephaestus_tickets.models.records import (
 )
 from hephaestus_tickets.models.search import EmbeddingRow, PostingRow, SpaceRow
 from hephaestus_tickets.models.tickets import CLAIM_TOKENS, BlockerRow, LinkRow, TicketRow
+from hephaestus_tickets.models.tokens import TokenRow
 from hephaestus_tickets.models.workflows import AgentRow, BoardRow, WorkflowRow
 
 __all__ = [
@@ -30,5 +31,6 @@ __all__ = [
     "PostingRow",
     "SpaceRow",
     "TicketRow",
+    "TokenRow",
     "WorkflowRow",
 ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from mcp import MCPError
+from mcp.server.context import ServerMiddleware
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
@@ -37,7 +38,12 @@ are absent from a reply are empty or false."""
 class TicketServer(MCPServer[Session]):
     """Refuses what is not there in our words, in every era alike."""
 
-    def __init__(self, tools: list[Tool], own: Session | None) -> None:
+    def __init__(
+        self,
+        tools: list[Tool],
+        own: Session | None,
+        middleware: Sequence[ServerMiddleware[Session]],
+    ) -> None:
         super().__init__(
             "hephaestus-tickets",
             title="Hephaestus Tickets",
@@ -46,14 +52,15 @@ class TicketServer(MCPServer[Session]):
             log_level="WARNING",
             tools=tools,
             lifespan=lambda _: _state(own),
+            middleware=middleware,
         )
-        self._names = tuple(tool.name for tool in tools)
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Session, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:  # Any: JSON, and the SDK's signature
-        if name not in self._names:
-            unknown = UnknownTool(name, self._names)
+        shown = [each.name for each in _session(context).operations()] if context else []
+        if name not in shown:
+            unknown = UnknownTool(name, shown)
             raise ToolError(f"{unknown.code}: {unknown}")
         return await super().call_tool(name, arguments, context)
 
@@ -76,15 +83,25 @@ async def _state(own: Session | None) -> AsyncGenerator[Session]:
     yield own
 
 
+def _session(context: Context[Session, Any]) -> Session:  # Any: as above
+    return context.request_context.lifespan_context
+
+
 def build_server(
-    calls: Calls, toolsets: frozenset[Toolset], session: Session | None = None
+    calls: Calls,
+    toolsets: frozenset[Toolset],
+    session: Session | None = None,
+    *,
+    middleware: Sequence[ServerMiddleware[Session]] = (),
 ) -> MCPServer[Session]:
     """A server with the tools of those toolsets, for every session that `run_session` runs on it.
 
     A session given here is that of the SDK's own ways to run a server, as `Client(server)`.
     """
     server = TicketServer(
-        [OperationTool.of(operation, calls) for operation in operations_of(toolsets)], session
+        [OperationTool.of(operation, calls) for operation in operations_of(toolsets)],
+        session,
+        middleware,
     )
     add_resources(server, calls)
     add_prompts(server)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
 
+from hephaestus_tickets.domain.access import Access, AccessDenied
 from hephaestus_tickets.domain.caller import Caller
 from hephaestus_tickets.domain.errors import TicketError
 from hephaestus_tickets.domain.retry import Effect
-from hephaestus_tickets.operations import KEY, Operation, Toolset
+from hephaestus_tickets.operations import KEY, Operation, Toolset, operations_of
 from hephaestus_tickets.schemas.replies import Reply
 from hephaestus_tickets.services.agents import AgentRegister
 from hephaestus_tickets.services.once import Key, once
@@ -24,6 +26,8 @@ logger = logging.getLogger("hephaestus_tickets.calls")
 
 # However much one session asks for at once, connections are left for the others.
 TURNS = 4
+# Of the HTTP request that is served; empty elsewhere.
+request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +36,34 @@ class Session:
 
     caller: Caller
     toolsets: frozenset[Toolset]
+    access: Access = Access.ADMIN
     turns: anyio.Semaphore = field(
         default_factory=lambda: anyio.Semaphore(TURNS, fast_acquire=True),
         compare=False,
         repr=False,
     )
 
+    def may(self, operation: Operation) -> bool:
+        return self.access.allows(
+            reads=operation.kind != "write", is_for_administrators=operation.toolset == "admin"
+        )
+
+    def operations(self) -> list[Operation]:
+        """Those it is shown, in the order of the catalogue."""
+        return [each for each in operations_of(self.toolsets) if self.may(each)]
+
+
+def _unobserved(operation: str, outcome: str, seconds: float) -> None:
+    """What is done with each call's outcome where nobody watches."""
+
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Runs the catalogue's operations on a database."""
+    """Runs the catalogue's operations on a database; `observe` is told of each call."""
 
     units: Units
     register: AgentRegister = field(default_factory=AgentRegister)
+    observe: Callable[[str, str, float], None] = _unobserved
 
     async def run_for(
         self,
@@ -53,22 +72,35 @@ class Calls:
         raw: Mapping[str, Any],  # Any: JSON
     ) -> Reply:
         """As `run`, when one of the session's turns is free."""
+        if not session.may(operation):
+            raise AccessDenied(operation.name, session.access)
         async with session.turns:
             return await self.run(operation, raw, session.caller)
 
     async def run(self, operation: Operation, raw: Mapping[str, Any], caller: Caller) -> Reply:
         """Raises a TicketError whose text is for the caller; anything else is our fault."""
-        started = time.perf_counter()
+        started, outcome = time.perf_counter(), "internal_error"
         try:
             arguments = operation.parse(raw)
             reply = await self._answer(operation, arguments, caller)
+            outcome = "ok"
         except TicketError as refusal:
-            _log(operation, caller, started, refusal.code)
+            outcome = refusal.code
             raise
-        _log(operation, caller, started, "ok")
+        finally:
+            self._note(operation, caller, started, outcome)
         if operation.kind == "write":
             await self.register.seen(self.units, caller.actor(arguments.get("agent_id")))
         return reply
+
+    def _note(self, operation: Operation, caller: Caller, started: float, outcome: str) -> None:
+        seconds = time.perf_counter() - started
+        self.observe(operation.name, outcome, seconds)
+        told = {"operation": operation.name, "agent": caller.agent_id, "outcome": outcome}
+        told |= {"ms": round(seconds * 1000, 1)}
+        if request := request_id.get():
+            told["request"] = request
+        logger.info("%s", json.dumps(told))
 
     async def _answer(
         self,
@@ -98,23 +130,9 @@ def _key(
         return None
     asked = {"workflow_id": caller.default_workflow, **arguments}
     return Key(
-        principal=caller.actor(arguments.get("agent_id")),
+        principal=caller.principal or caller.actor(arguments.get("agent_id")),
         name=name,
         digest=operation.digest(asked),
-    )
-
-
-def _log(operation: Operation, caller: Caller, started: float, outcome: str) -> None:
-    logger.info(
-        "%s",
-        json.dumps(
-            {
-                "operation": operation.name,
-                "agent": caller.agent_id,
-                "outcome": outcome,
-                "ms": round((time.perf_counter() - started) * 1000, 1),
-            }
-        ),
     )
 
 

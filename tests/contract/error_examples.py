@@ -6,6 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 from hephaestus_tickets.adapters.embeddings import EmbeddingUnavailable
 from hephaestus_tickets.adapters.vectors import CollectionGone
+from hephaestus_tickets.domain.access import (
+    Access,
+    AccessDenied,
+    TokenNameTaken,
+    TokenNotFound,
+)
 from hephaestus_tickets.domain.blockers import (
     BlockerCycle,
     ForeignBlocker,
@@ -51,6 +57,7 @@ from hephaestus_tickets.domain.lifecycle import (
 from hephaestus_tickets.domain.planning import InvalidPlan
 from hephaestus_tickets.domain.together import NamedTwice, PlanRefused, SeveralWorkflows
 from hephaestus_tickets.domain.vocabulary import Category
+from hephaestus_tickets.http.routes import InvalidIfMatch, NotJson
 from hephaestus_tickets.operations import InvalidArguments, UnknownArgument, UnknownTool
 from hephaestus_tickets.schemas.arguments import TicketFilters, TicketUpdates, UnknownFilter
 from hephaestus_tickets.services.board_service import BoardTooLarge, InvalidWorkflowId
@@ -94,6 +101,7 @@ _CLAIM = Claim(
 )
 
 EXAMPLES: tuple[TicketError, ...] = (
+    AccessDenied("configure_board", Access.WRITE),
     AgentMismatch("builder", "planner"),
     AlreadyResolved("ticket-12", "done"),
     AmbiguousTicket("bd-17", [("ticket-3", "default"), ("ticket-88", "imported")]),
@@ -136,6 +144,10 @@ EXAMPLES: tuple[TicketError, ...] = (
     ),
     ReadOnlyField({name: READ_ONLY_FIELDS[name] for name in ("status", "created_at")}),
     CollectionGone("it lost its vectors and is filled again"),
+    InvalidIfMatch("three"),
+    NotJson(),
+    TokenNameTaken("ci"),
+    TokenNotFound("cd", ["ci"]),
     IdempotencyKeyReused("file-the-bug-1"),
     LeaseOutOfBounds(5, 10, 86_400),
     NotClaimed("ticket-12"),

@@ -33,6 +33,7 @@ READS_ENVIRONMENT = {f"{PACKAGE}/local/shim.py", f"{PACKAGE}/local/settings.py"}
 # to outlive it, or because a library raises nothing narrower.
 CATCHES_ALL = {
     f"{PACKAGE}/adapters/vectors/engine.py",
+    f"{PACKAGE}/http/routes.py",
     f"{PACKAGE}/indexing/__init__.py",
     f"{PACKAGE}/local/children.py",
     f"{PACKAGE}/local/reception.py",

@@ -49,6 +49,7 @@ SIDEWAYS = {
 # What single modules need beyond their layer.
 BESIDES = {
     "http": "prometheus_client",
+    "http.health": "sqlalchemy",
     "server": "anyio",
     "local": "anyio",
     "local.postgres": "psycopg",

@@ -1,0 +1,94 @@
+"""Serving over HTTP: until the block ends, and then what is under way to its end."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+
+import anyio
+import uvicorn
+
+from hephaestus_tickets.app.http_settings import HttpSettings
+from hephaestus_tickets.app.sessions import SessionSettings
+from hephaestus_tickets.domain.caller import Caller
+from hephaestus_tickets.domain.errors import SetupError
+from hephaestus_tickets.http import Serving, build_app
+from hephaestus_tickets.http.identity import Terms
+from hephaestus_tickets.server.calls import Calls
+from hephaestus_tickets.services import tokens
+
+logger = logging.getLogger("hephaestus_tickets.http")
+
+_DRAINING_S = 20
+_HEADER_BYTES = 32 * 1024
+
+
+@asynccontextmanager
+async def serving_http(calls: Calls, settings: HttpSettings) -> AsyncGenerator[str]:
+    """Serves while the block lasts, and then what is under way to its end. Raises SetupError."""
+    has_tokens = await calls.units.run(Caller(agent_id="http"), tokens.is_any)
+    settings.refuse_open(has_tokens=has_tokens)
+    session = SessionSettings()
+    serving = Serving(
+        terms=Terms(
+            needs_token=has_tokens or not settings.is_loopback,
+            default_workflow=session.workflow_id,
+            toolsets=session.toolsets,
+        ),
+        hosts=settings.known_hosts(),
+        origins=settings.known_origins(),
+        is_stateless=not settings.stateful,
+        session_idle_seconds=settings.session_idle_seconds,
+    )
+    with _listening(settings) as listener:
+        server = _Server(_config(calls, serving, settings))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server.serve, [listener])
+            try:
+                yield _address(settings, listener)
+            finally:
+                server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """Signals are its owner's."""
+
+    def capture_signals(self) -> AbstractContextManager[None]:  # pyright: ignore[reportIncompatibleMethodOverride] - a generator there, used as what it yields
+        """None: whoever runs it says when it ends."""
+        return nullcontext()
+
+
+def _config(calls: Calls, serving: Serving, settings: HttpSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        build_app(calls, serving),
+        http="h11",  # httptools lets malformed headers through
+        ws="none",
+        h11_max_incomplete_event_size=_HEADER_BYTES,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=settings.behind_proxy,
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
+        timeout_graceful_shutdown=_DRAINING_S,
+    )
+
+
+def _listening(settings: HttpSettings) -> socket.socket:
+    host, port = settings.host, settings.port
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        raise SetupError(
+            f"Cannot listen on {host}, port {port}: {error.strerror}. Choose another HTTP_PORT, or "
+            "end what uses it."
+        ) from error
+
+
+def _address(settings: HttpSettings, listener: socket.socket) -> str:
+    scheme = "https" if settings.tls_cert else "http"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{scheme}://{host}:{listener.getsockname()[1]}"
