@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,7 +62,7 @@ class Calls:
         started = time.perf_counter()
         try:
             arguments = operation.parse(raw)
-            reply = await self._answer(operation, arguments, caller)
+            reply = await self._answer_in_time(operation, arguments, caller)
         except TicketError as refusal:
             _log(operation, caller, started, refusal.code)
             raise
@@ -69,6 +70,24 @@ class Calls:
         if operation.kind == "write":
             await self.register.seen(self.units, caller.actor(arguments.get("agent_id")))
         return reply
+
+    async def _answer_in_time(
+        self,
+        operation: Operation,
+        arguments: dict[str, Any],  # Any: as parsed
+        caller: Caller,
+    ) -> Reply:
+        """Waits, where that is asked for, in no transaction; each attempt is one of its own."""
+        refusal, seconds = operation.waits_out, float(arguments.get("wait_seconds", 0))
+        if refusal is None or not seconds:
+            return await self._answer(operation, arguments, caller)
+        deadline = time.monotonic() + seconds
+        async with self.units.hearing.waiting():
+            while (left := deadline - time.monotonic()) > 0:
+                with suppress(refusal):
+                    return await self._answer(operation, dict(arguments), caller)
+                await self.units.hearing.heard(left)
+        return await self._answer(operation, arguments, caller)
 
     async def _answer(
         self,

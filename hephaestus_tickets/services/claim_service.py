@@ -27,6 +27,7 @@ from hephaestus_tickets.schemas.parameters import (
     Ref,
     Resume,
     SearchFilters,
+    WaitSeconds,
 )
 from hephaestus_tickets.schemas.types import Limit, WorkflowId
 from hephaestus_tickets.services import claim_views
@@ -119,12 +120,14 @@ class ClaimService:
         lease_seconds: LeaseSeconds = None,
         move: Moves = True,
         resume: Resume = False,
+        wait_seconds: WaitSeconds = 0,
     ) -> TicketClaimed:
         """Take a ticket to work on: the one named, or the best ready one. No other agent can.
 
         Assigns it to you and answers with what you need to start. Your writes to it renew the
         claim; so does renew_claim. End it with resolve_ticket or release_claim.
         """
+        _ = wait_seconds  # whoever calls this waits, and calls it again
         order = ClaimOrder(
             agent_id=self._work.caller.actor(agent_id),
             lease_seconds=self._work.leases.chosen(lease_seconds),
