@@ -12,66 +12,36 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-import re
 import time
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
 from itertools import cycle
 from statistics import median, quantiles
-from typing import cast
 
-from psycopg import AsyncConnection
-from scale_filling import BIG, HUBS, TOPICS, Story, agents, fill, moment, rare_tags
+from scale_filling import BIG, ENDED, HUBS, TOPICS, Story, agents, fill, moment, rare_tags
+from scale_plans import BY_NAME, Arguments, Step, tell_plans, tell_unused_indexes
 from sqlalchemy import URL, Connection, event, text
 from synthetic import CALLER, Language
 
 from hephaestus_tickets.app import migrate, open_calls, socket_url
 from hephaestus_tickets.domain.cursor import encode_cursor
+from hephaestus_tickets.domain.errors import Unavailable
 from hephaestus_tickets.local.home import throwaway_home
 from hephaestus_tickets.local.locks import only_server
 from hephaestus_tickets.local.postgres import running_postgres
-from hephaestus_tickets.operations import OPERATIONS
 from hephaestus_tickets.server.calls import Calls
-from hephaestus_tickets.services.unit_of_work import UnitOfWork
 
-BY_NAME = {operation.name: operation for operation in OPERATIONS}
 WARM_UP = 12  # calls on a connection; after so many PostgreSQL has settled on a plan
 LONGEST_S = 20.0  # what takes longer is called less often
 AIMS = {"claim": 10.0, "ready": 10.0}
 GROWS = 3.0
 ONE, MANY, SQL = "1 client", f"{HUBS} clients", "in SQL"
-WRITTEN_TOGETHER = "resolve 100 dependents"
-EXPLAINED = ("claim", "ready", "list", "get", "create", "add a blocker", WRITTEN_TOGETHER)
-EXPLAINING = (
-    "LOAD 'auto_explain'",
-    "SET LOCAL auto_explain.log_min_duration = 0",
-    "SET LOCAL auto_explain.log_analyze = on",
-    "SET LOCAL auto_explain.log_buffers = on",
-    "SET LOCAL client_min_messages = log",
-)
-UNUSED = """
-    SELECT format('%s (%s%s)', indexrelname, pg_size_pretty(pg_relation_size(indexrelid)),
-                  CASE WHEN indisunique THEN ', unique' END)
-    FROM pg_stat_user_indexes JOIN pg_index USING (indexrelid) WHERE idx_scan = 0
-    ORDER BY pg_relation_size(indexrelid) DESC
-"""
 SPENT: ContextVar[list[float] | None] = ContextVar("SPENT", default=None)
 
-Arguments = Mapping[str, object]
 # Of each call by its name and measure, in milliseconds: p50, p95.
 Figures = Mapping[tuple[str, str], tuple[float, float]]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Calls of one operation; `arguments` are made anew for each, of the client so numbered."""
-
-    name: str
-    operation: str
-    arguments: Callable[[int], Arguments]
 
 
 def main() -> None:
@@ -117,8 +87,8 @@ async def _measure(url: URL, tickets: int, calls: int, *, explains: bool) -> Fig
         figures = bench.figures()
         _tell(figures)
         if explains:
-            await _explain(tracker, scenarios)
-        await _tell_unused(tracker)
+            await tell_plans(tracker, [scenario[0] for scenario in scenarios])
+        await tell_unused_indexes(tracker)
         return figures
 
 
@@ -136,10 +106,16 @@ def _scenarios(story: Story) -> Iterator[tuple[Step, ...]]:
     hubs = story.pools[BIG].hubs
     yield from _reads(story)
     yield from _writes(story)
-    yield (Step("claim", "claim_ticket", lambda client: {"agent_id": f"claimer-{client}"}),)
     yield (
         Step(
-            WRITTEN_TOGETHER,
+            "claim",
+            "claim_ticket",
+            lambda client: {"workflow_id": BIG, "agent_id": f"claimer-{client}"},
+        ),
+    )
+    yield (
+        Step(
+            "resolve 100 dependents",
             "resolve_ticket",
             lambda client: {"ticket_id": f"ticket-{hubs[client]}"},
         ),
@@ -161,8 +137,11 @@ def _reads(story: Story) -> Iterator[tuple[Step, ...]]:
     def listed(name: str, arguments: Callable[[int], Arguments]) -> tuple[Step, ...]:
         return (Step(f"list {name}", "get_tickets", arguments),)
 
-    yield (Step("ready", "get_ready_tickets", lambda _: {"limit": 20}),)
+    yield (Step("ready", "get_ready_tickets", lambda _: {"workflow_id": BIG, "limit": 20}),)
     yield listed("newest", lambda _: {})
+    yield listed(
+        "newest, old workflow", lambda _: {"workflow_id": ENDED, "include_completed": True}
+    )
     yield listed(
         "status, priority", lambda _: {"filters": {"status": "backlog", "priority": "high"}}
     )
@@ -243,7 +222,10 @@ class Bench:
         arguments, spent = step.arguments(client), list[float]()
         SPENT.set(spent)
         began = time.perf_counter()
-        await self._tracker.run(BY_NAME[step.operation], arguments, CALLER)
+        try:
+            await self._tracker.run(BY_NAME[step.operation], arguments, CALLER)
+        except Unavailable as refusal:  # it waited for as long as a call may, and that counts
+            print(f"    {step.name}: {refusal}", flush=True)
         took = time.perf_counter() - began
         self._seconds[step.name, ONE if clients == 1 else MANY].append(took)
         if clients == 1:  # among many it is mostly the wait for this process
@@ -300,52 +282,6 @@ def _tell_verdicts(figures: Figures) -> None:
             continue
         verdict = "within" if found[1] <= aim else "MISSES"
         print(f"{name}: p95 {found[1]:.2f} ms in SQL, {verdict} the aim of {aim:g} ms")
-
-
-async def _explain(tracker: Calls, scenarios: Sequence[Sequence[Step]]) -> None:
-    for step in (scenario[0] for scenario in scenarios):
-        if step.name.startswith(EXPLAINED):
-            print(f"\n    plans of {step.name}")
-            for plan in await _plans(tracker, step):
-                print("\n".join(f"      {line}" for line in _shortened(plan)), flush=True)
-
-
-async def _plans(tracker: Calls, step: Step) -> list[str]:
-    """As PostgreSQL tells them in its log, here sent to us; what was written is undone."""
-    plans: list[str] = []
-
-    async def explain(work: UnitOfWork) -> None:
-        connection = await (await work.session.connection()).get_raw_connection()
-        driver = cast("AsyncConnection", connection.driver_connection)  # untyped here
-        driver.add_notice_handler(lambda notice: plans.append(str(notice.message_primary)))
-        for statement in EXPLAINING:
-            await work.session.execute(text(statement))
-        operation = BY_NAME[step.operation]
-        for number in range(WARM_UP):
-            plans.clear()
-            await operation.call(work, operation.parse(step.arguments(number)))
-            await work.session.flush()
-        await work.rest()
-
-    await tracker.units.run(CALLER, explain)
-    return plans
-
-
-def _shortened(plan: str) -> list[str]:
-    """Its duration, the beginning of its statement, its nodes."""
-    lines = plan.splitlines()
-    nodes = next(number for number, line in enumerate(lines) if re.search(r"\(cost=", line))
-    statement = " ".join(lines[1:nodes])
-    return [f"{lines[0]} {statement[:160]} …", *lines[nodes:]]
-
-
-async def _tell_unused(tracker: Calls) -> None:
-    engine = tracker.units.database.engine
-    await engine.dispose()  # a connection tells what it scanned when it ends, at the latest
-    await asyncio.sleep(1)
-    async with engine.connect() as connection:
-        names = (await connection.scalars(text(UNUSED))).all()
-    print("\n      ".join(["    indexes never scanned:", *names]), flush=True)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from hephaestus_tickets.services.keyword_index import title_digest
 
 BIG = "default"
 SMALL = [f"side-{number}" for number in range(1, 20)]
+ENDED = "ended"  # has the oldest tickets, one in a hundred, and none since
 HUBS, DEPENDENTS = 16, 100
 TOPICS = [f"{first}{second}" for first in SYLLABLES[:8] for second in SYLLABLES[6:11]]
 COLUMNS = {
@@ -128,7 +129,7 @@ class Story:
 
     def __init__(self, tickets: int) -> None:
         self.tickets = tickets
-        self.pools = {workflow: Pool() for workflow in (BIG, *SMALL)}
+        self.pools = {workflow: Pool() for workflow in (BIG, ENDED, *SMALL)}
         self.lines: dict[str, list[str]] = {table: [] for table in COLUMNS}
         self._dice = random.Random(tickets)  # noqa: S311 - to be repeated, not a secret
         language = Language(1)
@@ -152,6 +153,7 @@ class Story:
     def _any_ticket(self, number: int) -> _Ticket:
         dice = self._dice
         workflow = BIG if dice.random() < 0.8 else dice.choice(SMALL)
+        workflow = ENDED if number <= self.tickets // 100 else workflow
         pool, status = self.pools[workflow], self._status(number)
         wanted, finished = self._one_of(_BLOCKERS, _BLOCKER_SHARES), pool.resolved[-_NEAR:]
         blockers = set[int]()
@@ -273,7 +275,7 @@ def _json(value: str | None) -> str | None:
 async def fill(database: Database, tickets: int) -> Story:
     began, story = time.perf_counter(), Story(tickets)
     async with _loading(database) as connection:
-        await connection.execute(_WORKFLOWS, {"names": SMALL, "like": BIG})
+        await connection.execute(_WORKFLOWS, {"names": [ENDED, *SMALL], "like": BIG})
         found = await connection.execute(_PLAIN_INDEXES, [list(COLUMNS)])
         indexes = await found.fetchall()
         for name, _ in indexes:
