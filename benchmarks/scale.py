@@ -256,22 +256,24 @@ def _statement_ends(connection: Connection, *_: object) -> None:
 
 
 def _tell(figures: Figures) -> None:
-    print(f"    {'p50 and p95 in ms':24}" + "".join(f"{each:>22}" for each in (ONE, SQL, MANY)))
+    print(f"    {'p50 and p95 in ms':26}" + "".join(f"{each:>22}" for each in (ONE, SQL, MANY)))
     for name in dict.fromkeys(name for name, _ in figures):
         told = (figures.get((name, measure)) for measure in (ONE, SQL, MANY))
         cells = (f"{each[0]:11.2f}{each[1]:11.2f}" if each else " " * 22 for each in told)
-        print(f"    {name:24}{''.join(cells)}", flush=True)
+        print(f"    {name:26}{''.join(cells)}", flush=True)
 
 
 def _tell_growth(told: Mapping[int, Figures]) -> None:
     sizes = list(told)
-    print(f"\np95 in ms by number of tickets{'':14}" + "".join(f"{each:>12,}" for each in sizes))
+    print(
+        f"\n    {'p95 in ms by number of tickets':41} " + "".join(f"{each:>12,}" for each in sizes)
+    )
     for name, measure in told[sizes[-1]]:
         taken = [told[size].get((name, measure), (0.0, 0.0))[1] for size in sizes]
         ratio = taken[-1] / taken[0] if taken[0] else 0.0
         cells = "".join(f"{each:12.2f}" for each in taken)
         note = "  GROWS" if ratio >= GROWS else ""
-        print(f"    {name:24} {measure:14} {cells}   x {ratio:.1f}{note}")
+        print(f"    {name:26} {measure:14} {cells}   x {ratio:.1f}{note}")
 
 
 def _tell_verdicts(figures: Figures) -> None:
