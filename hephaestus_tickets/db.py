@@ -99,6 +99,8 @@ def connect_args(*, seconds: int = CONNECT_SECONDS) -> dict[str, object]:
         "options": (
             f"-c lock_timeout={LOCK_SECONDS}s -c statement_timeout={STATEMENT_SECONDS}s"
             " -c timezone=UTC -c client_encoding=UTF8"
+            # A plan for any workflow suits none: one may hold all tickets, or hardly any.
+            " -c plan_cache_mode=force_custom_plan"
         ),
     }
 
