@@ -108,11 +108,15 @@ def database_clock() -> Select[datetime]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListWindow:
-    """Which part of a list: an order, where to go on, how many."""
+    """Which part of a list: an order, where to go on, how many.
+
+    `columns` are those of the board's `statuses` in which what is listed can stand.
+    """
 
     sort_by: SortBy
     order: SortOrder
     statuses: list[str]
+    columns: list[str]
     limit: int
     offset: int = 0
     after: tuple[datetime | int, int] | None = None
@@ -145,7 +149,7 @@ def _by_column(page: Select[TicketRow], window: ListWindow) -> Select[int]:
         .order_by(TicketRow.status, order)
         .limit(window.offset + window.limit)
         .subquery()
-        for status in window.statuses
+        for status in window.columns
     ]
     return union_all(*[select(each) for each in columns]).subquery().select()
 
