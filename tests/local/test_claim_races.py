@@ -132,7 +132,7 @@ def test_what_a_killed_server_had_acknowledged_is_still_claimed_after_its_restar
 ) -> None:
     racers: list[Racer] = []
     tickets: list[str] = []
-    for number, moment in enumerate(islice(moments(RACING_S), max(rounds // 2, 1))):
+    for number, moment in enumerate(islice(moments(RACING_S), max(rounds // 5, 1))):
         racers += crowd(6, f"round-{number}")
         with sessions(host, racers[-6:]) as racing:
             with Sql.on(database_of(host.paths)) as sql:

@@ -291,7 +291,7 @@ def test_whatever_agents_do_the_rules_decide(database_url: URL) -> None:
         run_state_machine_as_test(
             Here,
             settings=settings(
-                max_examples=40,
+                max_examples=30,
                 stateful_step_count=25,
                 derandomize=True,
                 deadline=None,
