@@ -116,8 +116,12 @@ def _key(
     if not name and not operation.guards_repeats:
         return None
     asked = {"workflow_id": caller.default_workflow, **arguments}
+    named = arguments.get("agent_id")
+    actor = caller.actor(named)
+    # An agent whose name is its session's has another one when it comes again to repeat itself.
+    is_lasting = bool(named) or caller.is_bound or not name
     return Key(
-        principal=caller.actor(arguments.get("agent_id")),
+        principal=actor if is_lasting else "",
         name=name,
         digest=operation.digest(asked),
     )

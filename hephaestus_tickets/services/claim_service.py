@@ -35,6 +35,7 @@ from hephaestus_tickets.services.claiming import (
     ClaimOrder,
     claim_best,
     claim_named,
+    columns_of,
     conditions_of,
 )
 from hephaestus_tickets.services.claims import admit_writer, claim_of
@@ -69,8 +70,8 @@ class ClaimService:
         """  # noqa: D205 - one sentence
         workflow = await workflow_for_read(self._work, self._work.caller.workflow(workflow_id))
         conditions = await conditions_of(self._work, workflow, filters or TicketFilters())
-        todo = workflow.board.statuses_in(Category.TODO)
-        statement = claims.ready(workflow.workflow_id, todo, conditions, limit + 1)
+        columns = columns_of(workflow.board)
+        statement = claims.ready(workflow.workflow_id, columns, conditions, limit + 1)
         rows = (await self._work.session.execute(statement)).all()
         shown = [claim_views.ready_ticket(*row) for row in rows[:limit]]
         return ReadyTickets(tickets=shown, returned=len(shown), more=len(rows) > limit)

@@ -64,21 +64,6 @@ class Ticket:
     def is_held(self) -> bool:
         return self.claim is not None and not self.claim.is_lapsed
 
-    def is_unsettled_for(self, agent_id: str) -> bool:
-        """Its claim is over, and until upkeep has told so, it may be passed over."""
-        if self.claim is None or not self.claim.is_lapsed:
-            return False
-        return self.was_taken_under_way or self.assignee != agent_id
-
-    @property
-    def was_taken_under_way(self) -> bool:
-        """By a claim that is over: where it stands now is for upkeep to settle."""
-        return (
-            self.claim is not None
-            and self.claim.is_lapsed
-            and BOARD[self.claim.from_status] == "doing"
-        )
-
     @property
     def rank(self) -> tuple[int, int]:
         """The lowest is the best."""
@@ -157,20 +142,14 @@ class Model:
             raise Refused("ticket_blocked")
 
     def best_for(self, writer: Writer, *, resumes: bool) -> list[str | None]:
-        """What claim_ticket may give where none is named; None: nothing is ready.
-
-        It may pass over what is unsettled, but must stop at the first that is not.
-        """
+        """What claim_ticket gives where none is named; None: nothing is ready."""
         own = self._claims_of(writer) if resumes else []
         if own:
             return [own[0]]
-        allowed: list[str | None] = []
         for each in sorted(self.ready(), key=lambda each: each.rank):
             if each.claim or each.assignee in (None, writer.agent_id):
-                allowed.append(each.ticket_id)
-                if not each.is_unsettled_for(writer.agent_id):
-                    return allowed
-        return [*allowed, None]
+                return [each.ticket_id]
+        return [None]
 
     def _claims_of(self, writer: Writer) -> list[str]:
         tokens = {

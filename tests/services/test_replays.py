@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from typing import TypeVar
@@ -16,7 +17,7 @@ from hephaestus_tickets.domain.errors import Conflict
 from hephaestus_tickets.domain.retry import Effect
 from hephaestus_tickets.operations import KEY, OPERATIONS
 from hephaestus_tickets.services.unit_of_work import UnitOfWork, Units
-from tests.factories import Desk, Json
+from tests.factories import BY_NAME, Desk, Json
 from tests.services.actors import (
     SECONDS,
     Outcome,
@@ -53,6 +54,9 @@ ARGUMENTS: dict[str, Json] = {
     "renew_claim": {},
     "release_claim": {"hand_over": {"left": ["The rest"]}},
     "force_release": {"reason": "It is wanted"},
+    "create_tickets": {"tickets": [{"title": "New"}, {"title": "Newer"}]},
+    "update_tickets": {"updates": [{"ticket_id": "it", "updates": {"title": "Other"}}]},
+    "resolve_tickets": {"ticket_ids": ["it"]},
 }
 # What has grown wherever a write was done.
 TRACES = """
@@ -72,7 +76,8 @@ TRACES = """
 async def own(desk: Desk) -> Desk:
     """An agent that no other test has keys of, in a session of its own."""
     name = f"agent of {desk.caller.default_workflow}"
-    return replace(desk, caller=replace(desk.caller, agent_id=name, session="a session"))
+    caller = replace(desk.caller, agent_id=name, session="a session", is_bound=True)
+    return replace(desk, caller=caller)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -116,16 +121,19 @@ async def test_a_write_repeated_under_its_key_answers_the_same_and_does_nothing(
     ticket = await own.make_ticket()
     if operation != "claim_ticket":
         await own.claim_ticket(ticket_id=ticket)
-    arguments = {"ticket_id": ticket, **ARGUMENTS[operation], **ONCE}
-    if operation in {"create_ticket", "configure_board"}:
-        arguments.pop("ticket_id")
-    if operation == "configure_board":
-        arguments["workflow_id"] = own.caller.default_workflow
+    arguments = {**arguments_of(operation, ticket, own.caller.default_workflow), **ONCE}
     first = await own.call(operation, **arguments)
     before = traces(sql, own)
     assert "replayed" not in first
     assert await own.call(operation, **arguments) == {**first, "replayed": True}
     assert traces(sql, own) == before
+
+
+def arguments_of(operation: str, ticket: str, workflow_id: str) -> Json:
+    named: Json = {"ticket_id": ticket, "workflow_id": workflow_id}
+    taken = BY_NAME[operation].arguments.model_fields
+    given = json.loads(json.dumps(ARGUMENTS[operation]).replace('"it"', f'"{ticket}"'))
+    return {name: value for name, value in named.items() if name in taken} | given
 
 
 def test_every_write_takes_a_key_and_no_read_does() -> None:
@@ -275,3 +283,13 @@ async def test_a_repetition_of_what_fails_under_way_does_it_itself(own: Desk, sq
     assert refusals([first, second]) == [first]
     assert [reply.get("replayed") for reply in replies([first, second])] == [None]
     assert traces(sql, own)[0] == 1
+
+
+async def test_who_comes_again_under_another_name_repeats_itself_all_the_same(desk: Desk) -> None:
+    """A session without AGENT_ID has a name of its own each time."""
+    key = desk.caller.default_workflow
+    first, again = [
+        await desk.speaking_as(f"agent-{number}").create_ticket(title="x", idempotency_key=key)
+        for number in range(2)
+    ]
+    assert again == {**first, "replayed": True}
