@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
 
 from psycopg import AsyncConnection, sql
+from psycopg import Error as PsycopgError
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, Connection, Engine, create_engine, func, inspect, select, text
@@ -23,6 +24,7 @@ REVISIONS = ("0001", "0002", "0003", "0004")
 # Who waits for tickets to index listens here.
 INDEX_CHANNEL = "hephaestus_index"
 _COALESCE_SECONDS = 0.1
+_AGAIN_SECONDS = 1.0
 CONNECT_SECONDS = 5
 # No call waits for ever: a lock that is not had in this time is a refusal, not a hang.
 LOCK_SECONDS = 20
@@ -97,6 +99,8 @@ def connect_args(*, seconds: int = CONNECT_SECONDS) -> dict[str, object]:
         "options": (
             f"-c lock_timeout={LOCK_SECONDS}s -c statement_timeout={STATEMENT_SECONDS}s"
             " -c timezone=UTC -c client_encoding=UTF8"
+            # A plan for any workflow suits none: one may hold all tickets, or hardly any.
+            " -c plan_cache_mode=force_custom_plan"
         ),
     }
 
@@ -112,6 +116,11 @@ class Listening:
         async for _ in self.connection.notifies(timeout=seconds, stop_after=1):
             return True
         return False
+
+    async def each(self, tell: Callable[[], None]) -> None:
+        """As heard, of all that comes while the connection lasts."""
+        async for _ in self.connection.notifies():
+            tell()
 
 
 class Database:
@@ -183,6 +192,14 @@ class Database:
             yield Listening(connection)
         finally:
             connection.pgconn.finish()  # waits for nothing: who is cancelled could not
+
+    async def hear(self, channel: str, tell: Callable[[], None]) -> None:
+        """Tells of all that comes until it is cancelled; a connection that is lost is made anew."""
+        while True:
+            with suppress(PsycopgError):
+                async with self.listening(channel) as listening:
+                    await listening.each(tell)
+            await asyncio.sleep(_AGAIN_SECONDS)
 
     async def close(self) -> None:
         await asyncio.gather(*self._telling)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 
 from anyio import CancelScope
 
 from hephaestus_tickets.domain.caller import Caller
 from hephaestus_tickets.domain.claims import TRACKER
 from hephaestus_tickets.domain.indexing import pause_after_failure
-from hephaestus_tickets.queries import claims, idempotency
+from hephaestus_tickets.queries import boards, claims, idempotency
 from hephaestus_tickets.queries.tickets import database_clock
-from hephaestus_tickets.services.claims import expire
+from hephaestus_tickets.services.claims import expire as end_claim
 from hephaestus_tickets.services.lookup import parsed_workflow
 from hephaestus_tickets.services.once import KEPT_SECONDS
 from hephaestus_tickets.services.recording import Recorder
@@ -56,7 +57,10 @@ class Upkeep:
         them.
         """
         with CancelScope(shield=True):
-            return await self._units.run(_CALLER, _expire)
+            workflows = await self._units.run(_CALLER, _with_lapsed)
+            return sum(
+                [await self._units.run(_CALLER, partial(expire, each)) for each in workflows]
+            )
         raise AssertionError("a shielded scope is never cut short")
 
     async def forget(self) -> None:
@@ -67,12 +71,19 @@ class Upkeep:
             )
 
 
-async def _expire(work: UnitOfWork) -> int:
-    rows = (await work.session.execute(claims.lock_lapsed(MOST_AT_ONCE))).all()
+async def _with_lapsed(work: UnitOfWork) -> list[str]:
+    return list(await work.session.scalars(claims.with_lapsed()))
+
+
+async def expire(workflow_id: str, work: UnitOfWork) -> int:
+    """The board is held first, as by every writer: the column a ticket goes back to stays."""
+    held = (await work.session.execute(boards.board_for_write(workflow_id, None))).one()
+    board = parsed_workflow(*held).board
+    lapsed = (await work.session.scalars(claims.lock_lapsed(workflow_id, MOST_AT_ONCE))).all()
     now = (await work.session.scalars(database_clock())).one()
     recorder = Recorder(work, TRACKER, now)
-    for ticket, workflow, board in rows:
-        expire(recorder, ticket, parsed_workflow(workflow, board).board)
+    for ticket in lapsed:
+        end_claim(recorder, ticket, board)
         await recorder.to_index(ticket.id)
         logger.info("the claim of ticket-%d is over", ticket.id)
-    return len(rows)
+    return len(lapsed)

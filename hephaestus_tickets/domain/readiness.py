@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hephaestus_tickets.domain.board import Board, Column
-from hephaestus_tickets.domain.claims import Claim
+from hephaestus_tickets.domain.claims import Claim, column_after
 from hephaestus_tickets.domain.text import comma_list
 from hephaestus_tickets.domain.vocabulary import Category
 
@@ -50,8 +50,9 @@ class Readiness:
     @property
     def _column(self) -> Column:
         """Where it stands, or stands again when a claim is over."""
-        is_back = self.claim is not None and not self._is_claimed
-        status = self.claim.from_status if self.claim and is_back else self.status
+        status = self.status
+        if self.claim is not None and not self._is_claimed:
+            status = column_after(self.claim, self.board, status)
         return self.board.column(status if self.board.has(status) else self.board.initial_status)
 
     def _of_the_ticket(self) -> Iterable[str]:

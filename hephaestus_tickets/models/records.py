@@ -35,8 +35,6 @@ class CommentRow(Base):
             name="ck_ticket_comments_comment_type",
         ),
         Index("ix_ticket_comments_ticket_id", "ticket_id", "created_at", "id"),
-        Index("ix_ticket_comments_agent_id", "agent_id"),
-        Index("ix_ticket_comments_created_at", "created_at"),
     )
     id: Mapped[int] = mapped_column(Identity(always=True))
     ticket_id: Mapped[int]
@@ -54,9 +52,6 @@ class HistoryRow(Base):
         PrimaryKeyConstraint("id", name="pk_ticket_history"),
         ForeignKeyConstraint(["ticket_id"], ["tickets.id"], name="fk_ticket_history_ticket_id"),
         Index("ix_ticket_history_ticket_id", "ticket_id", "changed_at", "id"),
-        Index("ix_ticket_history_change_type", "change_type"),
-        Index("ix_ticket_history_changed_at", "changed_at"),
-        Index("ix_ticket_history_xid", "xid", "id"),
     )
     id: Mapped[int] = mapped_column(Identity(always=True))
     ticket_id: Mapped[int]

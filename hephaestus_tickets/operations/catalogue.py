@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from hephaestus_tickets.domain.claims import NothingReady
 from hephaestus_tickets.domain.errors import NotFound
 from hephaestus_tickets.domain.text import comma_list, quotable
 from hephaestus_tickets.operations.operation import Operation, Toolset
@@ -202,6 +203,7 @@ OPERATIONS: tuple[Operation, ...] = (
         method=ClaimService.claim_ticket,
         verb="POST",
         path="/tickets/claim",
+        waits_out=NothingReady,
     ),
     Operation(
         service=ClaimService,

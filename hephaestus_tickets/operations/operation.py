@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from hephaestus_tickets.domain.errors import Invalid
+from hephaestus_tickets.domain.errors import Invalid, TicketError
 from hephaestus_tickets.domain.text import comma_list, quotable
 from hephaestus_tickets.schemas.lean import lean_schema
 from hephaestus_tickets.schemas.parameters import IdempotencyKey
@@ -74,6 +74,8 @@ class Operation:
     renamed: str = ""
     # A client that was cut off repeats itself: the same again is answered with the first reply.
     guards_repeats: bool = False
+    # What is refused for now: with `wait_seconds` the call is tried again until it is not.
+    waits_out: type[TicketError] | None = None
 
     @property
     def name(self) -> str:

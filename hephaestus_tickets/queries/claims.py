@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import (
     ColumnElement,
@@ -22,9 +23,7 @@ from sqlalchemy.orm import aliased
 from hephaestus_tickets.models import (
     CLAIM_TOKENS,
     BlockerRow,
-    BoardRow,
     TicketRow,
-    WorkflowRow,
 )
 from hephaestus_tickets.queries.rows import Rows
 
@@ -35,25 +34,45 @@ _ORDER = (TicketRow.priority.desc(), TicketRow.created_at, TicketRow.id)
 _STARTABLE = (~TicketRow.is_resolved, TicketRow.open_blockers == literal_column("0"))
 
 
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Of a board: those in which work begins, and all of them."""
+
+    todo: Sequence[str]
+    every: Sequence[str]
+
+
 def _lapsed() -> ColumnElement[bool]:
     """By the statement's time, which an index can be asked for; who locks looks again."""
     return TicketRow.claim_ends_at <= func.statement_timestamp()
 
 
-def _is_ready(todo: Sequence[str]) -> ColumnElement[bool]:
-    free = and_(TicketRow.claim_holder.is_(None), TicketRow.status.in_(todo))
-    return and_(*_STARTABLE, or_(free, and_(_lapsed(), TicketRow.claim_from_status.in_(todo))))
+def _goes_back(columns: Columns) -> ColumnElement[bool]:
+    """A claim is over, and the ticket is where work begins, or goes back there.
+
+    As domain.claims.column_after has it; what came from a column that is gone goes to the first.
+    """
+    comes_from = TicketRow.claim_from_status
+    is_there = or_(TicketRow.status.in_(columns.todo), TicketRow.status.not_in(columns.every))
+    goes_there = or_(comes_from.in_(columns.todo), comes_from.not_in(columns.every))
+    return and_(_lapsed(), or_(is_there, goes_there))
+
+
+def _is_ready(columns: Columns) -> ColumnElement[bool]:
+    free = and_(TicketRow.claim_holder.is_(None), TicketRow.status.in_(columns.todo))
+    return and_(*_STARTABLE, or_(free, _goes_back(columns)))
 
 
 def _best(
-    workflow_id: str, todo: Sequence[str], conditions: Iterable[ColumnElement[bool]], limit: int
+    workflow_id: str, columns: Columns, conditions: Iterable[ColumnElement[bool]], limit: int
 ) -> Subquery:
     """The ids of the best ready tickets; each part is read off an index in its order."""
     wanted = [TicketRow.workflow_id == workflow_id, *_STARTABLE, *conditions]
     by_column = [
-        [TicketRow.status == status, TicketRow.claim_holder.is_(None), *wanted] for status in todo
+        [TicketRow.status == status, TicketRow.claim_holder.is_(None), *wanted]
+        for status in columns.todo
     ]
-    lapsed = [_lapsed(), TicketRow.claim_from_status.in_(todo), *wanted]
+    lapsed = [_goes_back(columns), *wanted]
     parts = [
         select(TicketRow.id, TicketRow.priority, TicketRow.created_at)
         .where(*part)
@@ -68,10 +87,10 @@ def _best(
 
 
 def ready(
-    workflow_id: str, todo: Sequence[str], conditions: Iterable[ColumnElement[bool]], limit: int
+    workflow_id: str, columns: Columns, conditions: Iterable[ColumnElement[bool]], limit: int
 ) -> Rows:
     """(TicketRow, the blocker of it that was resolved last) of what can be started, best first."""
-    best = _best(workflow_id, todo, conditions, limit)
+    best = _best(workflow_id, columns, conditions, limit)
     blocker = aliased(TicketRow)
     last_blocker = (
         select(blocker.id)
@@ -86,17 +105,19 @@ def ready(
 
 def lock_best(
     workflow_id: str,
-    todo: Sequence[str],
+    columns: Columns,
     conditions: Iterable[ColumnElement[bool]],
     *,
     waits: bool,
 ) -> Select[TicketRow]:
     """The best ready ticket that is not locked; or, waiting, the best one that still is ready."""
     wanted = list(conditions)
-    among = select(_best(workflow_id, todo, wanted, _AMONG).c.id)
+    among = select(_best(workflow_id, columns, wanted, _AMONG).c.id)
     return (
         select(TicketRow)
-        .where(TicketRow.id == any_(func.array(among.scalar_subquery())), _is_ready(todo), *wanted)
+        .where(
+            TicketRow.id == any_(func.array(among.scalar_subquery())), _is_ready(columns), *wanted
+        )
         .order_by(*_ORDER)
         .limit(1)
         .with_for_update(key_share=True, skip_locked=not waits)
@@ -105,9 +126,9 @@ def lock_best(
 
 
 def is_any_ready(
-    workflow_id: str, todo: Sequence[str], conditions: Iterable[ColumnElement[bool]]
+    workflow_id: str, columns: Columns, conditions: Iterable[ColumnElement[bool]]
 ) -> Select[bool]:
-    return select(exists(select(_best(workflow_id, todo, conditions, 1).c.id)))
+    return select(exists(select(_best(workflow_id, columns, conditions, 1).c.id)))
 
 
 def is_for(agent_id: str) -> ColumnElement[bool]:
@@ -136,18 +157,18 @@ def next_token() -> Select[int]:
     return select(CLAIM_TOKENS.next_value())
 
 
-def lock_lapsed(limit: int) -> Rows:
-    """(TicketRow, WorkflowRow, BoardRow) of claims whose time is over and that nobody has locked.
+def with_lapsed() -> Select[str]:
+    """The workflows that have claims whose time is over."""
+    return select(TicketRow.workflow_id).where(_lapsed()).distinct()
 
-    The boards are held, so that the column a ticket goes back to stays.
-    """
+
+def lock_lapsed(workflow_id: str, limit: int) -> Select[TicketRow]:
+    """Tickets whose claim is over and that nobody has locked; their board is held already."""
     return (
-        select(TicketRow, WorkflowRow, BoardRow)
-        .join(WorkflowRow, WorkflowRow.workflow_id == TicketRow.workflow_id)
-        .join(BoardRow, BoardRow.workflow_id == TicketRow.workflow_id)
-        .where(_lapsed())
+        select(TicketRow)
+        .where(_lapsed(), TicketRow.workflow_id == workflow_id)
         .order_by(TicketRow.id)
         .limit(limit)
-        .with_for_update(key_share=True, skip_locked=True, of=TicketRow)
+        .with_for_update(key_share=True, skip_locked=True)
         .execution_options(populate_existing=True)
     )

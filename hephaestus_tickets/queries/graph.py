@@ -80,8 +80,25 @@ def lock_with_dependents(ticket: int) -> Select[int, bool, int]:
     )
 
 
-def edges_upstream(starts: Iterable[int]) -> Select[int, int]:
-    """Every (blocked, blocker) edge reachable from these tickets, going from blocked to blocker."""
+def edges_downstream(ticket: int, limit: int) -> Select[int, int]:
+    """As edges_upstream, of what waits for the ticket, from blocker to blocked."""
+    reached = (
+        select(BlockerRow.blocked_id, BlockerRow.blocker_id)
+        .where(BlockerRow.blocker_id == ticket)
+        .cte("reached", recursive=True)
+    )
+    further = select(BlockerRow.blocked_id, BlockerRow.blocker_id).join(
+        reached, BlockerRow.blocker_id == reached.c.blocked_id
+    )
+    edges = reached.union(further)
+    return select(edges.c.blocked_id, edges.c.blocker_id).limit(limit)
+
+
+def edges_upstream(starts: Iterable[int], limit: int) -> Select[int, int]:
+    """(blocked, blocker) edges reachable from these tickets, going from blocked to blocker.
+
+    At most so many, and no more of them are looked for.
+    """
     reached = (
         select(BlockerRow.blocked_id, BlockerRow.blocker_id)
         .where(BlockerRow.blocked_id.in_(list(starts)))
@@ -91,7 +108,7 @@ def edges_upstream(starts: Iterable[int]) -> Select[int, int]:
         reached, BlockerRow.blocked_id == reached.c.blocker_id
     )
     edges = reached.union(further)
-    return select(edges.c.blocked_id, edges.c.blocker_id)
+    return select(edges.c.blocked_id, edges.c.blocker_id).limit(limit)
 
 
 def parent_edges_upstream(start: int) -> Select[int, int]:

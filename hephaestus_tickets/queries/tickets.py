@@ -19,6 +19,7 @@ from sqlalchemy import (
     select,
     true,
     tuple_,
+    union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased
@@ -107,11 +108,15 @@ def database_clock() -> Select[datetime]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListWindow:
-    """Which part of a list: an order, where to go on, how many."""
+    """Which part of a list: an order, where to go on, how many.
+
+    `columns` are those of the board's `statuses` in which what is listed can stand.
+    """
 
     sort_by: SortBy
     order: SortOrder
     statuses: list[str]
+    columns: list[str]
     limit: int
     offset: int = 0
     after: tuple[datetime | int, int] | None = None
@@ -121,13 +126,32 @@ def listed(workflow_id: str, conditions: Iterable[ColumnElement[bool]], window: 
     """(total, TicketRow) of the page's tickets; one row (total, None) where the page is empty."""
     matching = and_(TicketRow.workflow_id == workflow_id, *conditions)
     total = select(func.count().label("total")).select_from(TicketRow).where(matching).subquery()
+    ticket = aliased(TicketRow, _page(matching, window).subquery())
+    joined = select(total.c.total, ticket).select_from(total).outerjoin(ticket, true())
+    return joined.order_by(*_order(ticket, window))
+
+
+def _page(matching: ColumnElement[bool], window: ListWindow) -> Select[TicketRow]:
     page = select(TicketRow).where(matching)
     if window.after is not None:
         page = page.where(_beyond(window))
-    page = page.order_by(*_order(TicketRow, window)).offset(window.offset).limit(window.limit)
-    ticket = aliased(TicketRow, page.subquery())
-    joined = select(total.c.total, ticket).select_from(total).outerjoin(ticket, true())
-    return joined.order_by(*_order(ticket, window))
+    if window.sort_by == "status":
+        page = page.where(TicketRow.id.in_(_by_column(page, window)))
+    return page.order_by(*_order(TicketRow, window)).offset(window.offset).limit(window.limit)
+
+
+def _by_column(page: Select[TicketRow], window: ListWindow) -> Select[int]:
+    """The first of each column are enough, and an index has them in order; then all are sorted."""
+    order = TicketRow.id.asc() if window.order == "asc" else TicketRow.id.desc()
+    columns = [
+        page.with_only_columns(TicketRow.id)
+        .where(TicketRow.status == status)
+        .order_by(TicketRow.status, order)
+        .limit(window.offset + window.limit)
+        .subquery()
+        for status in window.columns
+    ]
+    return union_all(*[select(each) for each in columns]).subquery().select()
 
 
 def _order(ticket: type[TicketRow], window: ListWindow) -> list[ColumnElement[Any]]:
@@ -186,7 +210,8 @@ def _flag_conditions(filters: TicketFilters) -> Iterable[ColumnElement[bool]]:
     if filters.is_blocked is not None:
         yield (TicketRow.open_blockers > 0) if filters.is_blocked else TicketRow.open_blockers == 0
     if filters.is_resolved is not None:
-        yield TicketRow.is_resolved.is_(filters.is_resolved)
+        # As the partial indexes have it: PostgreSQL would not know IS FALSE for the same.
+        yield and_(TicketRow.is_resolved) if filters.is_resolved else ~TicketRow.is_resolved
 
 
 def _range_conditions(filters: TicketFilters) -> Iterable[ColumnElement[bool]]:

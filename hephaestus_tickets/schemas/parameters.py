@@ -39,6 +39,7 @@ ExpectedVersion = Annotated[
 ClaimToken = int | None
 AnyReady = Annotated[TicketRef | None, Field(description="Default: the best ready one")]
 LeaseSeconds = Annotated[int | None, Field(ge=1, description="Default: 15 minutes")]
+WaitSeconds = Annotated[int, Field(ge=0, le=50, description="Wait so long for a ready one")]
 Moves = Annotated[bool, Field(description="Into the first 'doing' column")]
 Resume = Annotated[bool, Field(description="Take over your own claim of another session")]
 Handed = Annotated[HandOver | None, Field(description="What the next agent must know")]

@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import time
+<<<<<<< HEAD
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+=======
+from collections.abc import Mapping
+from contextlib import suppress
+>>>>>>> five
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,8 +87,12 @@ class Calls:
         started, outcome = time.perf_counter(), "internal_error"
         try:
             arguments = operation.parse(raw)
+<<<<<<< HEAD
             reply = await self._answer(operation, arguments, caller)
             outcome = "ok"
+=======
+            reply = await self._answer_in_time(operation, arguments, caller)
+>>>>>>> five
         except TicketError as refusal:
             outcome = refusal.code
             raise
@@ -93,6 +102,7 @@ class Calls:
             await self.register.seen(self.units, caller.actor(arguments.get("agent_id")))
         return reply
 
+<<<<<<< HEAD
     def _note(self, operation: Operation, caller: Caller, started: float, outcome: str) -> None:
         seconds = time.perf_counter() - started
         self.observe(operation.name, outcome, seconds)
@@ -101,6 +111,25 @@ class Calls:
         if request := request_id.get():
             told["request"] = request
         logger.info("%s", json.dumps(told))
+=======
+    async def _answer_in_time(
+        self,
+        operation: Operation,
+        arguments: dict[str, Any],  # Any: as parsed
+        caller: Caller,
+    ) -> Reply:
+        """Waits, where that is asked for, in no transaction; each attempt is one of its own."""
+        refusal, seconds = operation.waits_out, float(arguments.get("wait_seconds", 0))
+        if refusal is None or not seconds:
+            return await self._answer(operation, arguments, caller)
+        deadline = time.monotonic() + seconds
+        async with self.units.hearing.waiting():
+            while (left := deadline - time.monotonic()) > 0:
+                with suppress(refusal):
+                    return await self._answer(operation, dict(arguments), caller)
+                await self.units.hearing.heard(left)
+        return await self._answer(operation, arguments, caller)
+>>>>>>> five
 
     async def _answer(
         self,
@@ -129,8 +158,16 @@ def _key(
     if not name and not operation.guards_repeats:
         return None
     asked = {"workflow_id": caller.default_workflow, **arguments}
+    named = arguments.get("agent_id")
+    actor = caller.actor(named)
+    # An agent whose name is its session's has another one when it comes again to repeat itself.
+    is_lasting = bool(named) or caller.is_bound or not name
     return Key(
+<<<<<<< HEAD
         principal=caller.principal or caller.actor(arguments.get("agent_id")),
+=======
+        principal=caller.principal or (actor if is_lasting else ""),
+>>>>>>> five
         name=name,
         digest=operation.digest(asked),
     )

@@ -57,5 +57,6 @@ Plan this feature as tickets:
 
 Read the board with get_board_config and the open tickets with get_tickets. Create one parent \
 ticket for the feature, then sub-tickets (parent_ticket_id) that one agent can finish in one \
-sitting. Where one needs another first, name that one in blocked_by_ticket_ids, so that what can \
+sitting (create_tickets, if you have it, takes all of them at once). Where one needs another \
+first, name that one in blocked_by_ticket_ids, so that what can \
 be started is what is not blocked. End with the list of tickets in the order of work."""

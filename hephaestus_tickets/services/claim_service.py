@@ -27,6 +27,7 @@ from hephaestus_tickets.schemas.parameters import (
     Ref,
     Resume,
     SearchFilters,
+    WaitSeconds,
 )
 from hephaestus_tickets.schemas.types import Limit, WorkflowId
 from hephaestus_tickets.services import claim_views
@@ -34,6 +35,7 @@ from hephaestus_tickets.services.claiming import (
     ClaimOrder,
     claim_best,
     claim_named,
+    columns_of,
     conditions_of,
 )
 from hephaestus_tickets.services.claims import admit_writer, claim_of
@@ -68,8 +70,8 @@ class ClaimService:
         """  # noqa: D205 - one sentence
         workflow = await workflow_for_read(self._work, self._work.caller.workflow(workflow_id))
         conditions = await conditions_of(self._work, workflow, filters or TicketFilters())
-        todo = workflow.board.statuses_in(Category.TODO)
-        statement = claims.ready(workflow.workflow_id, todo, conditions, limit + 1)
+        columns = columns_of(workflow.board)
+        statement = claims.ready(workflow.workflow_id, columns, conditions, limit + 1)
         rows = (await self._work.session.execute(statement)).all()
         shown = [claim_views.ready_ticket(*row) for row in rows[:limit]]
         return ReadyTickets(tickets=shown, returned=len(shown), more=len(rows) > limit)
@@ -119,12 +121,14 @@ class ClaimService:
         lease_seconds: LeaseSeconds = None,
         move: Moves = True,
         resume: Resume = False,
+        wait_seconds: WaitSeconds = 0,
     ) -> TicketClaimed:
         """Take a ticket to work on: the one named, or the best ready one. No other agent can.
 
         Assigns it to you and answers with what you need to start. Your writes to it renew the
         claim; so does renew_claim. End it with resolve_ticket or release_claim.
         """
+        _ = wait_seconds  # whoever calls this waits, and calls it again
         order = ClaimOrder(
             agent_id=self._work.caller.actor(agent_id),
             lease_seconds=self._work.leases.chosen(lease_seconds),

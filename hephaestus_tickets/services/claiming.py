@@ -60,6 +60,10 @@ async def conditions_of(
     return tickets.filter_conditions(filters, [parent.id for parent in parents.values()])
 
 
+def columns_of(board: Board) -> claims.Columns:
+    return claims.Columns(board.statuses_in(Category.TODO), board.statuses)
+
+
 async def claim_best(
     work: UnitOfWork, workflow: Workflow, filters: TicketFilters | None, order: ClaimOrder
 ) -> TicketRow:
@@ -104,7 +108,7 @@ async def _best(
     work: UnitOfWork, workflow: Workflow, conditions: list[ColumnElement[bool]]
 ) -> TicketRow | None:
     """Whoever comes at once takes the next one; only when all are taken is one waited for."""
-    chosen = (workflow.workflow_id, workflow.board.statuses_in(Category.TODO), conditions)
+    chosen = (workflow.workflow_id, columns_of(workflow.board), conditions)
     for _ in range(_ROUNDS):
         for waits in (False, True):
             found = await work.session.scalars(claims.lock_best(*chosen, waits=waits))

@@ -109,7 +109,8 @@ def expire(recorder: Recorder, ticket: TicketRow, board: Board) -> None:
     """The lease is over: the ticket is ready work again. The tracker itself does this."""
     holder = ticket.claim_holder
     by_tracker = replace(recorder, agent_id=TRACKER)
-    description = f"the claim of {holder} ended {_until(ticket.claim_ends_at)}"
+    ended = ticket.claim_ends_at and ticket.claim_ends_at.isoformat(timespec="seconds")
+    description = f"the claim of {holder} ended at {ended}"
     give_back(by_tracker, ticket, board, ChangeType.CLAIM_EXPIRED, description=description)
 
 

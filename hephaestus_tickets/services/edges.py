@@ -21,6 +21,8 @@ from hephaestus_tickets.services.lookup import Mentioned
 from hephaestus_tickets.services.recording import Recorder
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 
+_EDGES, _MORE = 500, 16
+
 
 class ResolvedCannotBeBlocked(Conflict):
     def __init__(self, ticket: str, blockers: Iterable[str]) -> None:
@@ -60,8 +62,27 @@ async def set_blockers(
 
 async def _check_acyclic(work: UnitOfWork, ticket: int, added: Sequence[Mentioned]) -> None:
     starts = [blocker.id for blocker in added]
-    rows = await work.session.execute(graph.edges_upstream(starts))
-    check_no_blocker_cycle([(blocked, blocker) for blocked, blocker in rows], ticket, starts)
+    check_no_blocker_cycle(await _edges_between(work, ticket, starts), ticket, starts)
+
+
+async def _edges_between(
+    work: UnitOfWork, ticket: int, starts: Sequence[int]
+) -> list[tuple[int, int]]:
+    """All that waits for the ticket, or all that the others wait for: whichever is fewer.
+
+    Either holds every path from these to the ticket. A new ticket has few that wait for it, an
+    old one may have any number.
+    """
+    limit = _EDGES
+    while True:
+        for statement in (
+            graph.edges_downstream(ticket, limit + 1),
+            graph.edges_upstream(starts, limit + 1),
+        ):
+            rows = (await work.session.execute(statement)).all()
+            if len(rows) <= limit:
+                return [(blocked, blocker) for blocked, blocker in rows]
+        limit *= _MORE
 
 
 async def _remove(work: UnitOfWork, ticket: int, gone: Sequence[int]) -> None:

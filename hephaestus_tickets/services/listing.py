@@ -41,7 +41,8 @@ async def list_tickets(
     filters = _checked(workflow, filters, page)
     parents = await tickets_mentioned(work, filters.parent_ticket_id or [], workflow.workflow_id)
     conditions = tickets.filter_conditions(filters, [parent.id for parent in parents.values()])
-    rows, total = await _rows(work, workflow, conditions, page)
+    columns = _columns(workflow, filters)
+    rows, total = await _rows(work, workflow, conditions, columns, page)
     shown = [summary(row) for row in rows[: page.limit]]
     fitting = how_many_fit([_size(view) for view in shown], REPLY_BYTES - ENVELOPE_BYTES)
     goes_on = len(rows) > fitting
@@ -68,14 +69,31 @@ def _checked(workflow: Workflow, filters: TicketFilters, page: Page) -> TicketFi
     return filters if asked else filters.model_copy(update={"is_resolved": False})
 
 
+def _columns(workflow: Workflow, filters: TicketFilters) -> list[str]:
+    """Where a ticket that the filters leave can stand; all columns where they leave none."""
+    board, wanted = workflow.board, filters.is_resolved
+    chosen = [
+        column.id
+        for column in board.columns
+        if (filters.status is None or column.id in filters.status)
+        and (wanted is None or column.is_terminal is wanted)
+    ]
+    return chosen or board.statuses
+
+
 async def _rows(
-    work: UnitOfWork, workflow: Workflow, conditions: list[ColumnElement[bool]], page: Page
+    work: UnitOfWork,
+    workflow: Workflow,
+    conditions: list[ColumnElement[bool]],
+    columns: list[str],
+    page: Page,
 ) -> tuple[list[TicketRow], int]:
     """One row more than the page holds, if there is one, and the number of all."""
     window = tickets.ListWindow(
         sort_by=page.sort_by,
         order=page.sort_order,
         statuses=workflow.board.statuses,
+        columns=columns,
         limit=page.limit + 1,
         offset=0 if page.cursor else page.offset,
         after=_position_in(page) if page.cursor else None,

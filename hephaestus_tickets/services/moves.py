@@ -81,10 +81,13 @@ async def move_ticket(work: UnitOfWork, located: Located, order: MoveOrder) -> M
     await check_version(work, ticket, order.expected_version)
     standing = await _look(work, located, order.target)
     recorder = Recorder(work, order.agent_id, standing.now)
+    stood_in = ticket.status
     admit_writer(recorder, ticket, located.workflow.board, order.claim_token)
+    # A claim that was over has taken it out of the column that it enters.
+    has_left = stood_in == order.target.id != ticket.status
     move = order.decide(facts_of(ticket), standing.open_blockers, standing.now)
     if move.changes_status:
-        check_wip_limit(order.target, standing.in_column)
+        check_wip_limit(order.target, standing.in_column - has_left)
     check_comment(located.workflow.board, order.comment, changes_status=move.changes_status)
     unblocked, blocked = await _cascade(recorder, located.id, move, dependents)
     _apply(ticket, move, standing)

@@ -23,6 +23,7 @@ from hephaestus_tickets.domain.retry import (
     pause_after,
     verdict_on,
 )
+from hephaestus_tickets.services.hearing import Hearing
 from hephaestus_tickets.services.semantic import Semantic
 from hephaestus_tickets.services.totals import TotalsKept
 from hephaestus_tickets.services.violations import (
@@ -72,6 +73,7 @@ class Units:
     ) -> None:
         self.database = database
         self._leases = leases or Leases()
+        self.hearing = Hearing(database)
         self._totals = TotalsKept()
         self.semantic = semantic or Semantic.off("this process has no search by meaning")
 

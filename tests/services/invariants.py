@@ -81,7 +81,57 @@ RULES: dict[str, str] = {
         SELECT t.id FROM mine t LEFT JOIN index_jobs j ON j.ticket_id = t.id
         WHERE j.ticket_id IS NULL
     """,
+    "a claim is whole, of who is assigned, and of a ticket to be done": """
+        SELECT id FROM mine
+        WHERE num_nonnulls(claim_holder, claim_session, claim_token, claim_ends_at,
+                           claim_lease_seconds, claim_from_status) NOT IN (0, 6)
+           OR claim_holder IS NOT NULL
+              AND (is_resolved OR claim_holder IS DISTINCT FROM assigned_agent_id)
+    """,
+    "a token is of one claim": """
+        SELECT id FROM mine WHERE claim_token IN (
+            SELECT claim_token FROM tickets GROUP BY claim_token HAVING count(*) > 1
+        )
+    """,
+    "a claim ends before the next one begins, and the last stands if it has not ended": """
+        , told AS (
+            SELECT h.*, change_type IN ('claimed', 'claim_resumed') AS holds,
+                   lag(change_type) OVER story IN ('claimed', 'claim_resumed') AS was_held,
+                   lag(agent_id) OVER story AS holder_before,
+                   lead(id) OVER story IS NULL AS is_last
+            FROM ticket_history h
+            WHERE change_type IN ('claimed', 'claim_resumed', 'claim_released', 'claim_expired',
+                                  'resolved')
+            WINDOW story AS (PARTITION BY ticket_id ORDER BY id)
+        )
+        SELECT t.id FROM mine t LEFT JOIN told ON told.ticket_id = t.id
+        WHERE (change_type = 'claimed' AND was_held)
+           OR (change_type LIKE 'claim\\_%' AND was_held IS NOT TRUE)
+           OR (change_type = 'claim_resumed' AND told.agent_id <> holder_before)
+           OR (is_last IS NOT FALSE
+               AND t.claim_holder IS DISTINCT FROM CASE WHEN holds THEN told.agent_id END)
+    """,
 }
+# What can be started, best first, by no counter and no index: a claim that is over is none, and
+# what was under way by it stands again where it was taken from.
+READY = """
+    SELECT t.id FROM mine t
+    JOIN board_configs b ON b.workflow_id = t.workflow_id
+    WHERE NOT EXISTS (
+              SELECT FROM edges e JOIN tickets blocker ON blocker.id = e.blocker_id
+              WHERE e.blocked_id = t.id AND NOT blocker.is_resolved
+          )
+      AND (t.claim_holder IS NULL OR t.claim_ends_at <= clock_timestamp())
+      AND EXISTS (
+              SELECT FROM jsonb_array_elements(b.columns) stands,
+                          jsonb_array_elements(b.columns) begins
+              WHERE stands ->> 'id' = t.status AND begins ->> 'category' = 'todo'
+                AND begins ->> 'id' = CASE
+                    WHEN t.claim_holder IS NOT NULL AND stands ->> 'category' = 'doing'
+                    THEN t.claim_from_status ELSE t.status END
+          )
+    ORDER BY t.priority DESC, t.created_at, t.id
+"""
 
 
 def violations(sql: Sql, workflow_id: str) -> list[str]:
@@ -91,3 +141,8 @@ def violations(sql: Sql, workflow_id: str) -> list[str]:
         for rule, statement in RULES.items()
     }
     return [f"{rule}: {tickets}" for rule, tickets in broken.items() if tickets]
+
+
+def ready_by_force(sql: Sql, workflow_id: str) -> list[str]:
+    rows = sql.rows(MINE + READY, workflow_id=workflow_id)
+    return [f"ticket-{row[0]}" for row in rows]

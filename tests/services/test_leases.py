@@ -1,16 +1,28 @@
 from __future__ import annotations
 
+import asyncio
+
+import anyio
 import pytest
 
+from hephaestus_tickets.domain.board import ColumnInUse
 from hephaestus_tickets.domain.claims import (
     ClaimHeld,
     ClaimLost,
 )
+from hephaestus_tickets.services.unit_of_work import UnitOfWork
 from hephaestus_tickets.upkeep import Upkeep
+from hephaestus_tickets.upkeep import expire as expire_of
 from tests.factories import Desk, Json
-from tests.services.actors import Sql, in_session
+from tests.services.actors import SECONDS, Sql, in_session, outcome_of, until_someone_waits
 from tests.services.invariants import violations
 from tests.services.rows import lapse, number_of
+
+BOARD: Json = [
+    {"id": "backlog", "category": "todo"},
+    {"id": "in_progress", "category": "doing"},
+    {"id": "done", "category": "done"},
+]
 
 
 async def shown(desk: Desk, ticket: str) -> Json:
@@ -138,3 +150,57 @@ async def test_a_write_meets_a_claim_that_is_over_and_goes_on(
     await bob.resolve_ticket(ticket_id=ticket)
     assert "claim_expired" in await changes(ada, ticket)
     assert violations(sql, ada.caller.default_workflow) == []
+
+
+async def test_a_board_cannot_lose_the_column_that_upkeep_gives_a_ticket_back_to(
+    ada: Desk, sql: Sql
+) -> None:
+    workflow_id = ada.caller.default_workflow
+    ideas = {"id": "ideas", "category": "todo"}
+    await ada.configure_board(workflow_id=workflow_id, columns=[*BOARD, ideas])
+    ticket = await ada.make_ticket(initial_status="ideas")
+    await ada.claim_ticket(ticket_id=ticket)
+    lapse(sql, ticket)
+    is_done, may_commit = anyio.Event(), anyio.Event()
+
+    async def upkeep(work: UnitOfWork) -> None:
+        await expire_of(workflow_id, work)
+        is_done.set()
+        await may_commit.wait()
+
+    with anyio.fail_after(SECONDS):
+        async with asyncio.TaskGroup() as group:
+            _ = group.create_task(ada.calls.units.run(ada.caller, upkeep))
+            await is_done.wait()
+            shrunk = ada.configure_board(workflow_id=workflow_id, columns=BOARD)
+            changing = group.create_task(outcome_of(shrunk))
+            await until_someone_waits(sql)
+            may_commit.set()
+    assert isinstance(changing.result(), ColumnInUse)
+    assert await ada.status_of(ticket) == "ideas"
+    assert violations(sql, workflow_id) == []
+
+
+async def test_a_claim_that_is_over_leaves_room_for_its_own_ticket(
+    ada: Desk, bob: Desk, sql: Sql
+) -> None:
+    one_at_a_time = {"id": "in_progress", "category": "doing", "wip_limit": 1}
+    columns = [BOARD[0], one_at_a_time, *BOARD[2:]]
+    await ada.configure_board(workflow_id=ada.caller.default_workflow, columns=columns)
+    ticket = await ada.make_ticket()
+    await ada.claim_ticket(ticket_id=ticket)
+    lapse(sql, ticket)
+    moved = await bob.change_status(ticket_id=ticket, new_status="in_progress")
+    assert (moved["from_status"], moved["status"]) == ("backlog", "in_progress")
+
+
+async def test_a_ticket_taken_under_way_and_moved_back_is_ready_when_its_claim_is_over(
+    ada: Desk, sql: Sql
+) -> None:
+    ticket = await ada.make_ticket()
+    await ada.change_status(ticket_id=ticket, new_status="in_progress")
+    await ada.claim_ticket(ticket_id=ticket)
+    await ada.change_status(ticket_id=ticket, new_status="backlog")
+    lapse(sql, ticket)
+    assert await ready(ada) == [ticket]
+    assert (await ada.explain_ticket(ticket_id=ticket))["is_ready"] is True

@@ -9,6 +9,20 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+# By no statement, with a million tickets; and two of them led the planner astray.
+NEVER_USED = {
+    "ix_tickets_status": "tickets",
+    "ix_tickets_ticket_type": "tickets",
+    "ix_tickets_priority": "tickets",
+    "ix_tickets_created_at": "tickets",
+    "ix_tickets_is_resolved": "tickets",
+    "ix_ticket_history_change_type": "ticket_history",
+    "ix_ticket_history_changed_at": "ticket_history",
+    "ix_ticket_history_xid": "ticket_history",
+    "ix_ticket_comments_agent_id": "ticket_comments",
+    "ix_ticket_comments_created_at": "ticket_comments",
+}
+
 
 def upgrade() -> None:
     op.execute("CREATE SEQUENCE claim_tokens_seq")
@@ -42,6 +56,21 @@ def upgrade() -> None:
             [column],
             postgresql_where=sa.text(f"{column} IS NOT NULL"),
         )
+    for index, table in NEVER_USED.items():
+        op.drop_index(index, table)
+    op.drop_index("ix_tickets_workflow_id_status", "tickets")
+    op.create_index(
+        "ix_tickets_workflow_id_status",
+        "tickets",
+        ["workflow_id", "status", "id"],
+        postgresql_include=["word_count"],
+    )
+    op.create_index(
+        "ix_tickets_open",
+        "tickets",
+        ["workflow_id", "created_at", "id"],
+        postgresql_where=sa.text("NOT is_resolved"),
+    )
     op.create_table(
         "idempotency_keys",
         sa.Column("principal", sa.Text(), nullable=False),
@@ -61,6 +90,18 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("idempotency_keys")
+    op.drop_index("ix_tickets_open", "tickets")
+    op.drop_index("ix_tickets_workflow_id_status", "tickets")
+    op.create_index(
+        "ix_tickets_workflow_id_status",
+        "tickets",
+        ["workflow_id", "status"],
+        postgresql_include=["word_count"],
+    )
+    for index, table in NEVER_USED.items():
+        column = index.removeprefix(f"ix_{table}_")
+        columns = ["xid", "id"] if column == "xid" else [column]
+        op.create_index(index, table, columns)
     op.execute("UPDATE tickets SET claim_holder = NULL, claim_token = NULL, claim_ends_at = NULL")
     for column in ("claim_ends_at", "claim_holder"):
         op.drop_index(f"ix_tickets_{column}", "tickets")
