@@ -5,13 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import time
-<<<<<<< HEAD
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
-=======
-from collections.abc import Mapping
 from contextlib import suppress
->>>>>>> five
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,12 +83,8 @@ class Calls:
         started, outcome = time.perf_counter(), "internal_error"
         try:
             arguments = operation.parse(raw)
-<<<<<<< HEAD
-            reply = await self._answer(operation, arguments, caller)
-            outcome = "ok"
-=======
             reply = await self._answer_in_time(operation, arguments, caller)
->>>>>>> five
+            outcome = "ok"
         except TicketError as refusal:
             outcome = refusal.code
             raise
@@ -102,7 +94,6 @@ class Calls:
             await self.register.seen(self.units, caller.actor(arguments.get("agent_id")))
         return reply
 
-<<<<<<< HEAD
     def _note(self, operation: Operation, caller: Caller, started: float, outcome: str) -> None:
         seconds = time.perf_counter() - started
         self.observe(operation.name, outcome, seconds)
@@ -111,7 +102,7 @@ class Calls:
         if request := request_id.get():
             told["request"] = request
         logger.info("%s", json.dumps(told))
-=======
+
     async def _answer_in_time(
         self,
         operation: Operation,
@@ -129,7 +120,6 @@ class Calls:
                     return await self._answer(operation, dict(arguments), caller)
                 await self.units.hearing.heard(left)
         return await self._answer(operation, arguments, caller)
->>>>>>> five
 
     async def _answer(
         self,
@@ -163,11 +153,7 @@ def _key(
     # An agent whose name is its session's has another one when it comes again to repeat itself.
     is_lasting = bool(named) or caller.is_bound or not name
     return Key(
-<<<<<<< HEAD
-        principal=caller.principal or caller.actor(arguments.get("agent_id")),
-=======
         principal=caller.principal or (actor if is_lasting else ""),
->>>>>>> five
         name=name,
         digest=operation.digest(asked),
     )
