@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from statistics import median
 from types import FrameType
@@ -157,10 +158,10 @@ def tell_round_trips(calls: int, commands: Commands, home: Home) -> None:
     with session(OURS, home) as ours, session(commands.bare, home) as bare:
         ours.greet()
         bare.greet()
-        ticket_id = ours.create_ticket()
+        ticket_id, another = ours.create_ticket(), count()
         trips: Mapping[str, Callable[[], float]] = {
             "get_ticket": lambda: ours.call("get_ticket", ticket_id=ticket_id).seconds,
-            "create_ticket": lambda: ours.call("create_ticket", title="A").seconds,
+            "create_ticket": lambda: ours.call("create_ticket", title=f"A {next(another)}").seconds,
             "bare server's tool": lambda: bare.call("echo", text="A").seconds,
         }
         in_turn(WARM_UP, trips)

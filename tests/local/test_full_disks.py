@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import psycopg
@@ -65,10 +66,13 @@ def _full(disk: Path) -> Generator[None]:
         filler.unlink()
 
 
+_NUMBERS = count()
+
+
 def _written(session: Lines) -> Json:
-    """More than the pages that the tables have room in."""
+    """More than the pages that the tables have room in; each time another ticket."""
     text = "".join(map(chr, range(0x4E00, 0x4E00 + 20_000)))
-    return session.call("create_ticket", title="A long one", description=text)
+    return session.call("create_ticket", title=f"A long one {next(_NUMBERS)}", description=text)
 
 
 def _text(result: Json) -> str:

@@ -191,7 +191,7 @@ def test_who_closes_stdout_is_done(host: Host, good: Lines) -> None:
 def test_a_killed_shim_ends_its_session_alone(host: Host, good: Lines) -> None:
     with host.shim() as killed:
         killed.greet()
-        killed.send(b"".join(call_of(n, "create_ticket", title="A") for n in range(2, 30)))
+        killed.send(b"".join(call_of(n, "create_ticket", title=f"A {n}") for n in range(2, 30)))
         end(killed.process.pid)
 
 

@@ -66,7 +66,7 @@ def test_stdout_holds_only_messages_whatever_prints(serve: Serve) -> None:
 def test_what_was_asked_before_the_end_of_input_is_answered(serve: Serve) -> None:
     with serve() as server:
         server.send(opening() + request(2, "tools/list", {}))
-        server.send(b"".join(call_of(n, "create_ticket", title="A") for n in range(3, 43)))
+        server.send(b"".join(call_of(n, "create_ticket", title=f"A {n}") for n in range(3, 43)))
         ending = server.end()
     assert (ending.status, ending.err) == (0, "")
     answers = {answer["id"]: answer["result"] for answer in ending.answers}
