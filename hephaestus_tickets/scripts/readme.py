@@ -43,10 +43,11 @@ def _tool(operation: Operation) -> tuple[str, str, str]:
 def _variables(settings: type[BaseSettings]) -> Iterator[tuple[str, str, str]]:
     prefix = settings.model_config.get("env_prefix", "")
     for name, field in settings.model_fields.items():
-        yield f"`{_variable(prefix, name, field)}`", _default(field), field.description or ""
+        yield f"`{variable(prefix, name, field)}`", _default(field), field.description or ""
 
 
-def _variable(prefix: str, name: str, field: FieldInfo) -> str:
+def variable(prefix: str, name: str, field: FieldInfo) -> str:
+    """What a setting is called in the environment."""
     alias = field.validation_alias
     return alias if isinstance(alias, str) else f"{prefix}{name}".upper()
 
