@@ -16,7 +16,9 @@ LABEL org.opencontainers.image.title="Hephaestus Tickets" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="MIT"
 
-ENV PATH="/opt/hephaestus/bin:$PATH" \
+# onnxruntime would keep a number of this device and tell its makers of its use.
+ENV ORT_DISABLE_TELEMETRY=1 \
+    PATH="/opt/hephaestus/bin:$PATH" \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 

@@ -114,6 +114,11 @@ def test_the_labels_are_those_of_the_package() -> None:
     assert PROJECT["version"] == __version__
 
 
+def test_nothing_is_told_of_its_use() -> None:
+    (variables,) = rests(stages()[-1], "ENV")
+    assert "ORT_DISABLE_TELEMETRY=1" in variables.split()
+
+
 def test_it_serves_unless_it_is_told_otherwise() -> None:
     final = stages()[-1]
     assert rests(final, "ENTRYPOINT") == ['["hephaestus-tickets"]']
