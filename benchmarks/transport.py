@@ -1,6 +1,6 @@
 """What a call costs over each way in, beside an empty tool of a bare server of the MCP SDK.
 
-    uv run python benchmarks/transport.py [--calls 300] [--clients 1 16]
+    uv run python benchmarks/transport.py [--calls 300] [--clients 1 16] [--without-token]
 
 One local server on a throw-away home, fsync on, embeddings off: the shims' sessions, streamable
 HTTP and REST all reach that process. The bare server is one process for each session over standard
@@ -68,7 +68,8 @@ def main() -> None:
         directory = stack.enter_context(tempfile.TemporaryDirectory())
         bare = Path(directory) / "bare.py"
         bare.write_text(BARE)
-        place = stack.enter_context(served(home, (sys.executable, str(bare))))
+        with_token = not options.without_token
+        place = stack.enter_context(served(home, (sys.executable, str(bare)), with_token))
         for clients in options.clients:
             tell(clients, measured(place, clients, options.calls))
 
@@ -79,6 +80,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--calls", type=int, default=300, help="of each tool, by all clients (300)")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 16], help="at once (1 16)")
+    parser.add_argument("--without-token", action="store_true", help="HTTP as anybody may use it")
     return parser.parse_args()
 
 
@@ -101,11 +103,10 @@ class Place:
 
 
 @contextmanager
-def served(home: Home, bare: Command) -> Generator[Place]:
+def served(home: Home, bare: Command, with_token: bool) -> Generator[Place]:
     """The token is made first: a server asks for one only if there was one when it started."""
     ours = environment(home) | {"EMBEDDING_PROVIDER": "none"}
-    token = subprocess.check_output([*OURS, "token", "create", "benchmark"], env=ours, text=True)
-    subprocess.run([*OURS, "stop"], env=ours, check=True, capture_output=True)
+    token = made_token(ours) if with_token else ""
     our_port, bare_port = free_port(), free_port()
     with (
         started((*OURS, "serve"), our_port, ours | {"HTTP_PORT": str(our_port)}),
@@ -115,12 +116,19 @@ def served(home: Home, bare: Command) -> Generator[Place]:
         yield Place(
             home=home,
             bare=bare,
-            token=token.strip(),
+            token=token,
             our_port=our_port,
             bare_port=bare_port,
             our_pid=our_pid,
             bare_pid=bare_pid,
         )
+
+
+def made_token(variables: Mapping[str, str]) -> str:
+    command = (*OURS, "token", "create", "benchmark")
+    token = subprocess.check_output(command, env=variables, text=True)
+    subprocess.run([*OURS, "stop"], env=variables, check=True, capture_output=True)
+    return token.strip()
 
 
 def free_port() -> int:
