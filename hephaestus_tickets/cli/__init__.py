@@ -7,7 +7,7 @@ import signal
 import sys
 from importlib import import_module
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from pydantic import ValidationError
@@ -119,16 +119,25 @@ def run() -> int:
     signal.signal(signal.SIGTERM, _leave)
     try:
         app(prog_name="hephaestus-tickets")
-    except (SetupError, TicketError) as error:
-        return _fail(str(error))
-    except ValidationError as error:
-        from hephaestus_tickets.app import fault_of_settings  # noqa: PLC0415 - as in Commands
-
-        sentence = fault_of_settings(error)
+    except (SetupError, TicketError, ValidationError, ExceptionGroup) as error:
+        sentence = _sentence(error)
         if not sentence:
             raise
         return _fail(sentence)
     return 0
+
+
+def _sentence(error: Exception) -> str:
+    """What whoever typed the command can mend; empty where the fault is not theirs."""
+    if isinstance(error, ExceptionGroup):  # of what ran side by side
+        group = cast("ExceptionGroup[Exception]", error)  # isinstance does not tell of what
+        sentences = [_sentence(each) for each in group.exceptions]
+        return sentences[0] if all(sentences) else ""
+    if isinstance(error, ValidationError):
+        from hephaestus_tickets.app import fault_of_settings  # noqa: PLC0415 - as in Commands
+
+        return fault_of_settings(error)
+    return str(error) if isinstance(error, SetupError | TicketError) else ""
 
 
 def _fail(sentence: str) -> int:

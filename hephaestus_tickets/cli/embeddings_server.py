@@ -47,12 +47,14 @@ def embeddings_server(
 def _listening(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=128)
+        listener = socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
         raise SetupError(
             f"Cannot listen on {host}, port {port}: {error.strerror}. Choose another --port, or "
             "end what uses it."
         ) from error
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as in app.http
+    return listener
 
 
 def _end_by_signal(server: uvicorn.Server) -> None:

@@ -43,15 +43,16 @@ def _tool(operation: Operation) -> tuple[str, str, str]:
 def _variables(settings: type[BaseSettings]) -> Iterator[tuple[str, str, str]]:
     prefix = settings.model_config.get("env_prefix", "")
     for name, field in settings.model_fields.items():
-        yield f"`{_variable(prefix, name, field)}`", _default(field), field.description or ""
+        yield f"`{variable(prefix, name, field)}`", default_text(field), field.description or ""
 
 
-def _variable(prefix: str, name: str, field: FieldInfo) -> str:
+def variable(prefix: str, name: str, field: FieldInfo) -> str:
+    """What a setting is called in the environment."""
     alias = field.validation_alias
     return alias if isinstance(alias, str) else f"{prefix}{name}".upper()
 
 
-def _default(field: FieldInfo) -> str:
+def default_text(field: FieldInfo) -> str:
     """As one would write it; a default that depends on the system is in the description."""
     default: object = field.default
     if field.default_factory or not default or not str(default):
