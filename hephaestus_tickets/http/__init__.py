@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -21,32 +22,45 @@ from hephaestus_tickets.http.identity import Identity, Terms
 from hephaestus_tickets.http.openapi import Pages
 from hephaestus_tickets.http.problems import faulty, problem
 from hephaestus_tickets.http.routes import routes
-from hephaestus_tickets.server.calls import Calls
+from hephaestus_tickets.server.calls import Calls, Session
 
 BODY_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """How the application is served; `hosts` and `origins` are those that a request may name."""
+    """How the application is served; `hosts` and `origins` are those that a request may name.
+
+    `streams`: MCP answers as event streams, on which a tool can tell and ask the client while it
+    works. No tool of the catalogue does.
+    """
 
     terms: Terms
     hosts: tuple[str, ...]
     origins: tuple[str, ...]
     is_stateless: bool = True
+    streams: bool = False
     session_idle_seconds: float = 1_800.0
 
 
-def build_app(calls: Calls, serving: Serving) -> Starlette:
-    """Opens nothing but what it is given; its lifespan is that of MCP's sessions."""
+def build_app(
+    calls: Calls, serving: Serving, *, extend: Callable[[MCPServer[Session]], None] | None = None
+) -> Starlette:
+    """Opens nothing but what it is given; its lifespan is that of MCP's sessions.
+
+    `extend` may add to what MCP offers beside the catalogue.
+    """
     health = Health(calls.units)
     observed = health.observing(calls)
     doors = Doors(
         observed,
         stateless=serving.is_stateless,
+        streams=serving.streams,
         session_idle_seconds=serving.session_idle_seconds,
         body_bytes=BODY_BYTES,
     )
+    if extend is not None:
+        extend(doors.server)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
