@@ -29,17 +29,12 @@ BODY_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """How the application is served; `hosts` and `origins` are those that a request may name.
-
-    `streams`: MCP answers as event streams, on which a tool can tell and ask the client while it
-    works. No tool of the catalogue does.
-    """
+    """How the application is served; `hosts` and `origins` are those that a request may name."""
 
     terms: Terms
     hosts: tuple[str, ...]
     origins: tuple[str, ...]
     is_stateless: bool = True
-    streams: bool = False
     session_idle_seconds: float = 1_800.0
 
 
@@ -55,7 +50,6 @@ def build_app(
     doors = Doors(
         observed,
         stateless=serving.is_stateless,
-        streams=serving.streams,
         session_idle_seconds=serving.session_idle_seconds,
         body_bytes=BODY_BYTES,
     )

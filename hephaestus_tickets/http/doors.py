@@ -35,19 +35,13 @@ class Doors:
     """One MCP server for all who come; each request's session is its own."""
 
     def __init__(
-        self,
-        calls: Calls,
-        *,
-        stateless: bool,
-        streams: bool,
-        session_idle_seconds: float,
-        body_bytes: int,
+        self, calls: Calls, *, stateless: bool, session_idle_seconds: float, body_bytes: int
     ) -> None:
         self._server = build_server(calls, _EVERY, _NOBODY, middleware=[_as_its_caller])
         lowlevel = self._server._lowlevel_server  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the SDK's own apps could not share one server between both doors
         self._streamable = StreamableHTTPSessionManager(
             lowlevel,
-            json_response=not streams,
+            json_response=stateless,  # in a session also what comes before the answer has its way
             stateless=stateless,
             security_settings=_UNCHECKED,
             session_idle_timeout=session_idle_seconds,

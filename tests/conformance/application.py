@@ -35,7 +35,6 @@ async def application(url: URL, *, keeps_sessions: bool) -> AsyncGenerator[str]:
         hosts=settings.known_hosts(),
         origins=settings.known_origins(),
         is_stateless=not keeps_sessions,
-        streams=keeps_sessions,
     )
     async with (
         open_calls(url) as calls,
