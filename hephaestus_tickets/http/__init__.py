@@ -61,9 +61,6 @@ def build_app(
         async with doors.open():
             yield
 
-    security = TransportSecuritySettings(
-        allowed_hosts=[*serving.hosts], allowed_origins=[*serving.origins]
-    )
     return Starlette(
         routes=[
             *health.routes(),
@@ -73,11 +70,17 @@ def build_app(
         ],
         middleware=[
             Middleware(RequestIds),
-            Middleware(Addresses, security=security),
+            Middleware(Addresses, security=_security(serving)),
             Middleware(Identity, units=calls.units, terms=serving.terms),
         ],
         exception_handlers={HTTPException: _no_such_route, Exception: _failed},
         lifespan=lifespan,
+    )
+
+
+def _security(serving: Serving) -> TransportSecuritySettings:
+    return TransportSecuritySettings(
+        allowed_hosts=[*serving.hosts], allowed_origins=[*serving.origins]
     )
 
 

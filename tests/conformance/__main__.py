@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from contextlib import aclosing
 
 import anyio
 from mcp.shared.exceptions import MCPDeprecationWarning
@@ -29,11 +28,7 @@ def main() -> int:
 
 
 async def _faults(node: Node, url: URL) -> list[str]:
-    found: list[str] = []
-    for part in (suite.faults(node, url), inspector.faults(node)):
-        async with aclosing(part) as faults:
-            found += [fault async for fault in faults]
-    return found
+    return [*await suite.faults(node, url), *await inspector.faults(node)]
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ from hephaestus_tickets.server.calls import Session
 
 # One red pixel, and a WAV without a sample.
 PNG = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8"
+    "z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
 )
 WAV = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA="
 
@@ -169,7 +170,7 @@ def test_prompt_with_arguments(arg1: str, arg2: str) -> str:
 
 
 def test_prompt_with_embedded_resource(
-    resourceUri: str,  # noqa: N803 - the suite's own name
+    resourceUri: str,
 ) -> list[UserMessage]:
     """A resource within a message."""
     text = "Embedded resource content for testing."

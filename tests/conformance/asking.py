@@ -149,16 +149,14 @@ _Option = Literal["option1", "option2", "option3"]
 
 
 class _Choices(BaseModel):
-    untitledSingle: _Option  # noqa: N815 - the suite's own names, here and below
-    titledSingle: Annotated[str, Field(json_schema_extra=_titled("oneOf"))]  # noqa: N815
-    legacyEnum: Annotated[  # noqa: N815
+    untitledSingle: _Option
+    titledSingle: Annotated[str, Field(json_schema_extra=_titled("oneOf"))]
+    legacyEnum: Annotated[
         Literal["opt1", "opt2", "opt3"],
         Field(json_schema_extra={"enumNames": [f"{name} Option" for name in _NAMES]}),
     ]
-    untitledMulti: list[_Option]  # noqa: N815
-    titledMulti: Annotated[  # noqa: N815
-        list[str], Field(json_schema_extra={"items": _titled("anyOf")})
-    ]
+    untitledMulti: list[_Option]
+    titledMulti: Annotated[list[str], Field(json_schema_extra={"items": _titled("anyOf")})]
 
 
 async def _elicited(context: SessionContext, message: str, asked: type[BaseModel]) -> ElicitResult:

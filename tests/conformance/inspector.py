@@ -1,16 +1,16 @@
-"""MCP Inspector's command line against the tracker as it is installed, through each of its doors."""
+"""MCP Inspector's command line against the tracker as it is installed, through each door."""
 
 from __future__ import annotations
 
 import json
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import DEVNULL
 from typing import Any
 
 import anyio
@@ -37,17 +37,18 @@ class Refused(Exception):
     """What Inspector printed when it failed."""
 
 
-async def faults(node: Node) -> AsyncGenerator[str]:
+async def faults(node: Node) -> list[str]:
     """Where a door does not do as it should; all of them lead to one tracker."""
+    found: list[str] = []
     async with _serving() as doors:
         for count, door in enumerate(doors, start=1):
             try:
                 fault = await _fault(node, door, count)
             except Refused as refusal:
                 fault = str(refusal)
-            print(f"Inspector, {door.name}, {door.era}: {fault or 'as it should'}")
-            if fault:
-                yield f"Inspector, {door.name}, {door.era}: {fault}"
+            print(f"Inspector, {door.name}, {door.era}: {fault or 'as it should'}", flush=True)
+            found += [f"Inspector, {door.name}, {door.era}: {fault}"] if fault else []
+    return found
 
 
 async def _fault(node: Node, door: Door, count: int) -> str:
@@ -94,17 +95,15 @@ async def _serving() -> AsyncGenerator[list[Door]]:
     with throwaway_tracker() as home:
         port = _free_port()
         settings = {"HEPHAESTUS_HOME": str(home.root), "EMBEDDING_PROVIDER": "none"}
-        process = subprocess.Popen(
-            [_COMMAND, "serve"],
-            env={**os.environ, **settings, "HTTP_PORT": str(port)},
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            await _listens(port)
-            yield _doors(f"http://127.0.0.1:{port}", settings)
-        finally:
-            process.terminate()
-            process.wait(_STARTING_S)
+        environment = {**os.environ, **settings, "HTTP_PORT": str(port)}
+        async with await anyio.open_process(
+            [str(_COMMAND), "serve"], env=environment, stdout=DEVNULL, stderr=DEVNULL
+        ) as process:
+            try:
+                await _listens(port)
+                yield _doors(f"http://127.0.0.1:{port}", settings)
+            finally:
+                process.terminate()
 
 
 def _doors(address: str, settings: dict[str, str]) -> list[Door]:
