@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 
 import anyio
 import uvicorn
+from starlette.applications import Starlette
 
 from hephaestus_tickets.app.http_settings import HttpSettings
 from hephaestus_tickets.app.sessions import SessionSettings
@@ -42,8 +43,15 @@ async def serving_http(calls: Calls, settings: HttpSettings) -> AsyncGenerator[s
         is_stateless=not settings.stateful,
         session_idle_seconds=settings.session_idle_seconds,
     )
+    async with serving_app(build_app(calls, serving), settings) as address:
+        yield address
+
+
+@asynccontextmanager
+async def serving_app(app: Starlette, settings: HttpSettings) -> AsyncGenerator[str]:
+    """As `serving_http`, whatever the application."""
     with _listening(settings) as listener:
-        server = _Server(_config(calls, serving, settings))
+        server = _Server(_config(app, settings))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.serve, [listener])
             try:
@@ -60,9 +68,9 @@ class _Server(uvicorn.Server):
         return nullcontext()
 
 
-def _config(calls: Calls, serving: Serving, settings: HttpSettings) -> uvicorn.Config:
+def _config(app: Starlette, settings: HttpSettings) -> uvicorn.Config:
     return uvicorn.Config(
-        build_app(calls, serving),
+        app,
         http="h11",  # httptools lets malformed headers through
         ws="none",
         h11_max_incomplete_event_size=_HEADER_BYTES,

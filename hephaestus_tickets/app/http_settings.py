@@ -32,7 +32,8 @@ class HttpSettings(BaseSettings):
     )
     origins: Names = Field(default=(), description="Origins of web pages that may call it")
     stateful: bool = Field(
-        default=False, description="Keep an MCP session between requests; needs affinity"
+        default=False,
+        description="Keep an MCP session between requests, answer as event streams; needs affinity",
     )
     session_idle_seconds: float = Field(
         default=1_800, ge=1, description="When an MCP session that nobody uses is ended"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -21,7 +22,7 @@ from hephaestus_tickets.http.identity import Identity, Terms
 from hephaestus_tickets.http.openapi import Pages
 from hephaestus_tickets.http.problems import faulty, problem
 from hephaestus_tickets.http.routes import routes
-from hephaestus_tickets.server.calls import Calls
+from hephaestus_tickets.server.calls import Calls, Session
 
 BODY_BYTES = 4 * 1024 * 1024
 
@@ -37,8 +38,13 @@ class Serving:
     session_idle_seconds: float = 1_800.0
 
 
-def build_app(calls: Calls, serving: Serving) -> Starlette:
-    """Opens nothing but what it is given; its lifespan is that of MCP's sessions."""
+def build_app(
+    calls: Calls, serving: Serving, *, extend: Callable[[MCPServer[Session]], None] | None = None
+) -> Starlette:
+    """Opens nothing but what it is given; its lifespan is that of MCP's sessions.
+
+    `extend` may add to what MCP offers beside the catalogue.
+    """
     health = Health(calls.units)
     observed = health.observing(calls)
     doors = Doors(
@@ -47,15 +53,14 @@ def build_app(calls: Calls, serving: Serving) -> Starlette:
         session_idle_seconds=serving.session_idle_seconds,
         body_bytes=BODY_BYTES,
     )
+    if extend is not None:
+        extend(doors.server)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         async with doors.open():
             yield
 
-    security = TransportSecuritySettings(
-        allowed_hosts=[*serving.hosts], allowed_origins=[*serving.origins]
-    )
     return Starlette(
         routes=[
             *health.routes(),
@@ -65,11 +70,17 @@ def build_app(calls: Calls, serving: Serving) -> Starlette:
         ],
         middleware=[
             Middleware(RequestIds),
-            Middleware(Addresses, security=security),
+            Middleware(Addresses, security=_security(serving)),
             Middleware(Identity, units=calls.units, terms=serving.terms),
         ],
         exception_handlers={HTTPException: _no_such_route, Exception: _failed},
         lifespan=lifespan,
+    )
+
+
+def _security(serving: Serving) -> TransportSecuritySettings:
+    return TransportSecuritySettings(
+        allowed_hosts=[*serving.hosts], allowed_origins=[*serving.origins]
     )
 
 

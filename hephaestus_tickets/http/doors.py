@@ -18,10 +18,11 @@ from starlette.types import Receive, Scope, Send
 from hephaestus_tickets.domain.access import Access
 from hephaestus_tickets.domain.caller import Caller
 from hephaestus_tickets.http.identity import SESSION
-from hephaestus_tickets.operations import Toolset
+from hephaestus_tickets.operations import OPERATIONS, Toolset
 from hephaestus_tickets.server import build_server
 from hephaestus_tickets.server.calls import Calls, Session
 
+_CATALOGUE = frozenset(operation.name for operation in OPERATIONS)
 _EVERY: frozenset[Toolset] = frozenset({"core", "plan", "admin"})
 # What a request is that reached no session: it may do nothing.
 _NOBODY = Session(Caller(agent_id="http", workflows=frozenset()), frozenset(), access=Access.READ)
@@ -40,7 +41,7 @@ class Doors:
         lowlevel = self._server._lowlevel_server  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the SDK's own apps could not share one server between both doors
         self._streamable = StreamableHTTPSessionManager(
             lowlevel,
-            json_response=True,
+            json_response=stateless,  # in a session also what comes before the answer has its way
             stateless=stateless,
             security_settings=_UNCHECKED,
             session_idle_timeout=session_idle_seconds,
@@ -92,6 +93,6 @@ async def _as_its_caller(
     session: Session = ctx.request.scope[SESSION]
     result = await call_next(replace(ctx, lifespan_context=session))
     if ctx.method == "tools/list" and isinstance(result, dict):
-        shown = {operation.name for operation in session.operations()}
-        return {**result, "tools": [each for each in result["tools"] if each["name"] in shown]}
+        hidden = _CATALOGUE.difference(operation.name for operation in session.operations())
+        return {**result, "tools": [each for each in result["tools"] if each["name"] not in hidden]}
     return result

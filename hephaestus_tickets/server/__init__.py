@@ -59,10 +59,15 @@ class TicketServer(MCPServer[Session]):
         self, name: str, arguments: dict[str, Any], context: Context[Session, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:  # Any: JSON, and the SDK's signature
         shown = [each.name for each in _session(context).operations()] if context else []
-        if name not in shown:
+        if name not in shown and not self._is_beside_the_catalogue(name):
             unknown = UnknownTool(name, shown)
             raise ToolError(f"{unknown.code}: {unknown}")
         return await super().call_tool(name, arguments, context)
+
+    def _is_beside_the_catalogue(self, name: str) -> bool:
+        """Whether it was added to the server: what a session may see says nothing about it."""
+        tool = self._tool_manager.get_tool(name)
+        return tool is not None and not isinstance(tool, OperationTool)
 
     async def get_prompt(
         self,
