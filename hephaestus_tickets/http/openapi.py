@@ -28,6 +28,7 @@ _REFUSALS = {
     "413": "The body is too large",
     "421": "The Host is none of this server's",
     "422": "The call itself is wrong",
+    "431": "The path, the query and the headers are too long",
     "503": "Something it needs is away; Retry-After says when to try again",
 }
 _PROBLEM: Json = {
