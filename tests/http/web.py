@@ -86,6 +86,11 @@ def _headers(secret: str, others: dict[str, str]) -> dict[str, str]:
     return {**shown, **{name.replace("_", "-"): value for name, value in others.items()}}
 
 
+def header(name: str, value: str) -> httpx.Headers:
+    """A header in UTF-8; httpx would take a str for ASCII."""
+    return httpx.Headers([(name.encode(), value.encode())])
+
+
 @asynccontextmanager
 async def serving(url: URL, **settings: Json) -> AsyncGenerator[Web]:
     """As `serve` does it, on a free port of the loopback."""
