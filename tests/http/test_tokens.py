@@ -94,7 +94,7 @@ async def test_whoever_shows_no_good_token_is_refused_in_the_same_words(web: Web
             for method, path in [("GET", "/workflows"), ("POST", "/mcp"), ("GET", "/sse"),
                                  ("POST", "/messages/"), ("GET", "/metrics"), ("GET", "/nowhere"),
                                  ("GET", "/openapi.json")]:  # fmt: skip
-                headers = header("Authorization", value) if value else {}
+                headers = header("Authorization", value) if value else None
                 answer = await rest.request(method, path, headers=headers)
                 assert refusal(answer) == (401, "token_refused"), (value, path)
                 assert answer.headers["www-authenticate"] == "Bearer"

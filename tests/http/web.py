@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import httpx2
@@ -24,6 +25,8 @@ from hephaestus_tickets.services import tokens
 from hephaestus_tickets.services.tokens import Wanted
 
 LATEST = "2026-07-28"
+T = TypeVar("T")
+
 OPERATOR = Caller(agent_id="operator")
 # An answer's body, or a part of one.
 Json = Any
@@ -117,3 +120,23 @@ def reply(answer: httpx.Response) -> Json:
     assert answer.is_success, answer.text
     assert answer.headers["content-type"] == "application/json"
     return answer.json()
+
+
+@asynccontextmanager
+async def in_a_task(opened: AbstractAsyncContextManager[T]) -> AsyncGenerator[T]:
+    """Opens and closes it in one task: a fixture is begun and ended in different ones."""
+    is_open: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+    is_over = asyncio.Event()
+
+    async def hold() -> None:
+        async with opened as held:
+            is_open.set_result(held)
+            await is_over.wait()
+
+    task = asyncio.create_task(hold())
+    await asyncio.wait([task, is_open], return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        await task  # raises what went wrong
+    yield is_open.result()
+    is_over.set()
+    await task
