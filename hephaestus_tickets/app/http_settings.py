@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from hephaestus_tickets.domain.errors import SetupError
@@ -39,7 +39,9 @@ class HttpSettings(BaseSettings):
         default=1_800, ge=1, description="When an MCP session that nobody uses is ended"
     )
     tls_cert: Path | None = Field(default=None, description="Its certificate chain, PEM")
-    tls_key: Path | None = Field(default=None, description="The key of the certificate, PEM")
+    tls_key: Path | None = Field(
+        default=None, validate_default=True, description="The key of the certificate, PEM"
+    )
     behind_proxy: bool = Field(
         default=False, description="A proxy in front of it speaks TLS and passes Host on"
     )
@@ -51,11 +53,12 @@ class HttpSettings(BaseSettings):
             return value
         return tuple(word.strip() for word in value.split(",") if word.strip())
 
-    @model_validator(mode="after")
-    def _both_or_none(self) -> HttpSettings:
-        if (self.tls_cert is None) != (self.tls_key is None):
-            raise ValueError("must both be set, TLS_CERT and TLS_KEY, or none")
-        return self
+    @field_validator("tls_key")
+    @classmethod
+    def _with_its_certificate(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if (value is None) != (info.data.get("tls_cert") is None):
+            raise ValueError("goes with HTTP_TLS_CERT: set both or none")
+        return value
 
     @property
     def is_loopback(self) -> bool:

@@ -19,8 +19,7 @@ from mcp.server.mcpserver import MCPServer
 from pydantic import ValidationError
 
 from hephaestus_tickets.app import migrate, open_calls, socket_url
-from hephaestus_tickets.app.http import serving_http
-from hephaestus_tickets.app.http_settings import HttpSettings
+from hephaestus_tickets.app.http import serving_if_asked
 from hephaestus_tickets.app.search import open_semantic
 from hephaestus_tickets.app.sessions import session_of, setting_fault
 from hephaestus_tickets.domain.errors import SetupError
@@ -87,7 +86,11 @@ def _allow_descriptors() -> None:
 
 async def _serve(home: Home, postgres: Postgres, terms: Terms, was_migrated: bool) -> None:
     url = socket_url(postgres.socket)
-    async with open_semantic(home) as semantic, open_calls(url, semantic) as calls:
+    async with (
+        open_semantic(home) as semantic,
+        open_calls(url, semantic) as calls,
+        serving_if_asked(calls, is_asked=terms.stays),
+    ):
         await LocalServer(home, postgres, calls, terms, was_migrated=was_migrated).run()
 
 
@@ -116,20 +119,10 @@ class LocalServer:
                 tasks.start_soon(self._receive, tasks)
                 tasks.start_soon(Indexer(self._calls.units, is_alone=True).run)
                 tasks.start_soon(Upkeep(self._calls.units).run)
-                await self._serve_until_leaving()
+                await self._leaving.wait()
                 tasks.cancel_scope.cancel()
         finally:
             self._listener.close()
-
-    async def _serve_until_leaving(self) -> None:
-        """Over HTTP too, where it is asked for; the calls under way there are done first."""
-        http = HttpSettings()
-        if not (self._terms.stays and http.port):
-            await self._leaving.wait()
-            return
-        async with serving_http(self._calls, http) as address:
-            logger.info("serves %s", address)
-            await self._leaving.wait()
 
     def leave(self, reason: str) -> None:
         logger.info("leaves: %s", reason)

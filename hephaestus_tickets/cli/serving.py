@@ -61,14 +61,14 @@ async def _replica(url: URL, settings: HttpSettings) -> None:
     async with (
         open_semantic(None) as semantic,
         open_calls(url, semantic) as calls,
+        serving_http(calls, settings) as address,
         anyio.create_task_group() as tasks,
     ):
         tasks.start_soon(Indexer(calls.units, is_alone=False).run)
         tasks.start_soon(Upkeep(calls.units).run)
-        async with serving_http(calls, settings) as address:
-            logger.info("serves %s", address)
-            await _told_to_end()
-            logger.info("leaves")
+        logger.info("serves %s", address)
+        await _told_to_end()
+        logger.info("leaves")
         tasks.cancel_scope.cancel()
 
 

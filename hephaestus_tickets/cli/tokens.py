@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import anyio
 import typer
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from sqlalchemy import URL
 
 from hephaestus_tickets.app import database_url, open_calls
 from hephaestus_tickets.domain.access import Access
 from hephaestus_tickets.domain.caller import Caller
 from hephaestus_tickets.models import TokenRow
+from hephaestus_tickets.schemas.types import AgentId, Name
 from hephaestus_tickets.services import tokens
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 
@@ -25,11 +28,27 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=T
 _CALLER = Caller(agent_id="operator")
 
 
+def _as(kind: Any) -> Callable[[str], str]:  # Any: an annotated str
+    """What it takes as an argument of a call it takes here, and nothing else."""
+
+    def parsed(value: str) -> str:
+        try:
+            return TypeAdapter[str](kind).validate_python(value)
+        except ValidationError as error:
+            raise typer.BadParameter(str(error.errors()[0]["msg"])) from error
+
+    return parsed
+
+
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="What it is called, to be revoked by.")],
+    name: Annotated[
+        str, typer.Argument(help="What it is called, to be revoked by.", callback=_as(Name))
+    ],
     access: Annotated[Access, typer.Option(help="What it allows.")] = Access.WRITE,
-    agent: Annotated[str, typer.Option(help="The only agent it speaks as.")] = "",
+    agent: Annotated[
+        str, typer.Option(help="The only agent it speaks as.", callback=_as(AgentId))
+    ] = "",
     workflow: Annotated[
         list[str] | None, typer.Option(help="A workflow it sees; give several, or none for all.")
     ] = None,
@@ -51,9 +70,11 @@ def create(
 @app.command("list")
 def list_tokens() -> None:
     """List the tokens, without their secrets."""
-    table = Table("name", "access", "agent", "workflows", "expires", "last used", "revoked")
+    table = Table()
+    for heading in ("name", "access", "agent", "workflows", "expires", "last used", "revoked"):
+        table.add_column(heading, overflow="fold")
     for row in _run(tokens.every):
-        table.add_row(*_told(row))
+        table.add_row(*map(Text, _told(row)))  # as it is: names may look like markup
     Console().print(table)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
+import anyio
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
@@ -15,8 +17,8 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hephaestus_tickets.http.doors import Doors
-from hephaestus_tickets.http.guards import Addresses, RequestIds
+from hephaestus_tickets.http.doors import Doors, Manner
+from hephaestus_tickets.http.guards import HEADER, REQUEST, Addresses, Heads, RequestIds
 from hephaestus_tickets.http.health import Health
 from hephaestus_tickets.http.identity import Identity, Terms
 from hephaestus_tickets.http.openapi import Pages
@@ -24,18 +26,24 @@ from hephaestus_tickets.http.problems import faulty, problem
 from hephaestus_tickets.http.routes import routes
 from hephaestus_tickets.server.calls import Calls, Session
 
+logger = logging.getLogger("hephaestus_tickets.http")
+
 BODY_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """How the application is served; `hosts` and `origins` are those that a request may name."""
+    """How the application is served; `hosts` and `origins` are those that a request may name.
+
+    Once `leaving` is set, answers that never end do.
+    """
 
     terms: Terms
     hosts: tuple[str, ...]
     origins: tuple[str, ...]
     is_stateless: bool = True
     session_idle_seconds: float = 1_800.0
+    leaving: anyio.Event = field(default_factory=anyio.Event)
 
 
 def build_app(
@@ -47,12 +55,13 @@ def build_app(
     """
     health = Health(calls.units)
     observed = health.observing(calls)
-    doors = Doors(
-        observed,
-        stateless=serving.is_stateless,
+    manner = Manner(
+        is_stateless=serving.is_stateless,
         session_idle_seconds=serving.session_idle_seconds,
         body_bytes=BODY_BYTES,
+        leaving=serving.leaving,
     )
+    doors = Doors(observed, manner)
     if extend is not None:
         extend(doors.server)
 
@@ -70,6 +79,7 @@ def build_app(
         ],
         middleware=[
             Middleware(RequestIds),
+            Middleware(Heads),
             Middleware(Addresses, security=_security(serving)),
             Middleware(Identity, units=calls.units, terms=serving.terms),
         ],
@@ -85,13 +95,17 @@ def _security(serving: Serving) -> TransportSecuritySettings:
 
 
 async def _no_such_route(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         told = f"{request.method} is not for this path. /openapi.json tells which methods are."
-        return problem(status, "method_not_allowed", told)
-    return problem(status, "no_such_route", "There is nothing at this path. /openapi.json tells.")
+        allowed = (error.headers or {}).get("Allow", "")
+        return problem(405, "method_not_allowed", told, Allow=allowed)
+    return problem(404, "no_such_route", "There is nothing at this path. /openapi.json tells.")
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    _ = request, error  # logged by the server with its traceback
-    return faulty()
+    """The server logs it with its traceback; this stands outside of all else."""
+    told = request.scope.get(REQUEST, "")
+    logger.error("request %s failed: %s", told, type(error).__name__)
+    answer = faulty()
+    answer.headers[HEADER] = told
+    return answer

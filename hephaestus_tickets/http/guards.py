@@ -11,10 +11,13 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hephaestus_tickets.http.identity import OPEN_PATHS
-from hephaestus_tickets.http.problems import problem
+from hephaestus_tickets.http.problems import HeadTooLarge, problem, refused
 from hephaestus_tickets.server.calls import request_id
 
 HEADER = "X-Request-Id"
+REQUEST = "hephaestus_tickets.request"
+# Of a request's line and headers; a server that reads them at once does not count.
+HEAD_BYTES = 32 * 1024
 _GIVEN = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
@@ -30,6 +33,7 @@ class RequestIds:
             return
         given = Request(scope).headers.get(HEADER, "")
         chosen = given if _GIVEN.fullmatch(given) else secrets.token_hex(8)
+        scope[REQUEST] = chosen
         token = request_id.set(chosen)
 
         async def tagged(message: Message) -> None:
@@ -41,6 +45,24 @@ class RequestIds:
             await self._app(scope, receive, tagged)
         finally:
             request_id.reset(token)
+
+
+class Heads:
+    """Refuses a request whose line and headers are too long."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or _head_bytes(scope) <= HEAD_BYTES:
+            await self._app(scope, receive, send)
+            return
+        await refused(HeadTooLarge(HEAD_BYTES))(scope, receive, send)
+
+
+def _head_bytes(scope: Scope) -> int:
+    line = len(scope["raw_path"]) + len(scope["query_string"])
+    return line + sum(len(name) + len(value) for name, value in scope["headers"])
 
 
 class Addresses:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import QueryParams
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hephaestus_tickets.domain.access import Access, Grant
+from hephaestus_tickets.domain.access import Grant
 from hephaestus_tickets.domain.caller import Caller
-from hephaestus_tickets.domain.errors import TicketError
+from hephaestus_tickets.domain.errors import Invalid, TicketError
 from hephaestus_tickets.http.problems import HttpRefusal, TokenRefused, refused
 from hephaestus_tickets.operations import Toolset
+from hephaestus_tickets.schemas.types import AgentId, WorkflowId
 from hephaestus_tickets.server.calls import Session
 from hephaestus_tickets.services import tokens
 from hephaestus_tickets.services.unit_of_work import Units
@@ -36,6 +41,7 @@ class Identity:
 
     def __init__(self, app: ASGIApp, units: Units, terms: Terms) -> None:
         self._app, self._units, self._terms = app, units, terms
+        self._needs_token = terms.needs_token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
@@ -43,16 +49,19 @@ class Identity:
             return
         request = HTTPConnection(scope)
         try:
-            scope[SESSION] = self._session(request, await self._grant(request))
+            grant = await self._grant(request)
+            scope[SESSION] = self._session(request, grant)
         except (TicketError, HttpRefusal) as refusal:
             await refused(refusal)(scope, receive, send)
             return
+        if grant is not None:
+            scope["user"] = _holder(grant)
         await self._app(scope, receive, send)
 
     async def _grant(self, request: HTTPConnection) -> Grant | None:
         """None where no token is shown and none is needed. Raises TokenRefused."""
         scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-        if not scheme and not self._terms.needs_token:
+        if not scheme and await self._is_open():
             return None
         if scheme.lower() != "bearer" or not secret.strip():
             raise TokenRefused
@@ -61,26 +70,33 @@ class Identity:
             raise TokenRefused
         return grant
 
+    async def _is_open(self) -> bool:
+        """Until there is a token; from then on it stays closed, whatever becomes of that."""
+        if not self._needs_token:
+            self._needs_token = await self._units.run(_NOBODY, tokens.is_any)
+        return not self._needs_token
+
     def _session(self, request: HTTPConnection, grant: Grant | None) -> Session:
-        named = request.headers.get("x-agent-id", "")
-        workflow = request.headers.get("x-workflow-id", "") or self._default_workflow(grant)
+        named = _header(request, "X-Agent-Id", _AGENT)
+        workflow = _header(request, "X-Workflow-Id", _WORKFLOW) or self._default_workflow(grant)
         conversation = _conversation(request)
         if grant is None:
             caller = Caller(
                 agent_id=named or _NOBODY.agent_id, session=conversation, default_workflow=workflow
             )
-            return Session(caller, self._toolsets(request.query_params, Access.ADMIN))
+            return Session(caller, self._toolsets(request.query_params))
+        agent_id = grant.agent_id or named or grant.name
         bound = Caller(
-            agent_id=grant.agent_id or named or grant.name,
+            agent_id=agent_id,
             is_bound=grant.agent_id is not None,
             # A token of one agent is one conversation, also where HTTP keeps none.
             session=conversation or (f"token-{grant.token}" if grant.agent_id else ""),
             default_workflow=workflow,
             workflows=grant.workflows,
-            principal=f"token-{grant.token}",
+            # Agents that share a token do not repeat each other.
+            principal=f"token-{grant.token} {agent_id}",
         )
-        toolsets = self._toolsets(request.query_params, grant.access)
-        return Session(bound, toolsets, access=grant.access)
+        return Session(bound, self._toolsets(request.query_params), access=grant.access)
 
     def _default_workflow(self, grant: Grant | None) -> str:
         """A token of one workflow means that one."""
@@ -88,19 +104,45 @@ class Identity:
             return next(iter(grant.workflows))
         return self._terms.default_workflow
 
-    def _toolsets(self, asked: QueryParams, access: Access) -> frozenset[Toolset]:
+    def _toolsets(self, asked: QueryParams) -> frozenset[Toolset]:
         """As `?toolsets=core,plan` asks, else as the server has it."""
         words = {word.strip() for word in asked.get("toolsets", "").split(",")}
         named = frozenset[Toolset](name for name in _TOOLSETS if name in words)
-        hidden = frozenset[Toolset]() if access is Access.ADMIN else _FOR_ADMINISTRATORS
-        return (named or self._terms.toolsets).difference(hidden)
+        return named or self._terms.toolsets
 
 
 _TOOLSETS: tuple[Toolset, ...] = ("core", "plan", "admin")
-_FOR_ADMINISTRATORS = frozenset[Toolset]({"admin"})
+
+
+_AGENT, _WORKFLOW = TypeAdapter(AgentId), TypeAdapter(WorkflowId)
+_SESSION_ID = re.compile(r"[0-9a-f]{32}")  # as the SDK makes them
+
+
+class InvalidHeader(Invalid):
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        super().__init__(
+            f"The header {name} is not valid: {reason}. Pass what the argument of that name takes, "
+            "in UTF-8."
+        )
+
+
+def _header(request: HTTPConnection, name: str, kind: TypeAdapter[str]) -> str:
+    """Empty where there is none. Raises InvalidHeader for what an argument could not be either."""
+    value = request.headers.get(name, "").encode("latin-1").decode("utf-8", "replace")
+    try:
+        return kind.validate_python(value)
+    except ValidationError as error:
+        told = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+        raise InvalidHeader(name, told[:1].lower() + told[1:]) from error
 
 
 def _conversation(request: HTTPConnection) -> str:
     """The MCP session that the request belongs to; empty where there is none."""
-    stateful = request.headers.get("mcp-session-id", "")
-    return stateful or request.query_params.get("session_id", "")
+    named = request.headers.get("mcp-session-id", "") or request.query_params.get("session_id", "")
+    return named if _SESSION_ID.fullmatch(named) else ""
+
+
+def _holder(grant: Grant) -> AuthenticatedUser:
+    """By this the SDK keeps a session to the token that it was opened with."""
+    return AuthenticatedUser(AccessToken(token="", client_id=f"token-{grant.token}", scopes=[]))

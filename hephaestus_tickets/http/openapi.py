@@ -13,11 +13,13 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from hephaestus_tickets import __version__
+from hephaestus_tickets.http.identity import OPEN_PATHS
 from hephaestus_tickets.http.problems import MEDIA_TYPE
 from hephaestus_tickets.operations import KEY, OPERATIONS, Operation
 
 # A part of an OpenAPI document.
 Json = dict[str, Any]
+_JSON = "application/json"
 _IN_PATH = re.compile(r"{(\w+)}")
 _REFUSALS = {
     "401": "No token, or none that is good",
@@ -28,6 +30,7 @@ _REFUSALS = {
     "413": "The body is too large",
     "421": "The Host is none of this server's",
     "422": "The call itself is wrong",
+    "431": "The path, the query and the headers are too long",
     "503": "Something it needs is away; Retry-After says when to try again",
 }
 _PROBLEM: Json = {
@@ -47,6 +50,7 @@ def document() -> Json:
     paths: dict[str, Json] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.verb.lower()] = _operation(operation)
+    paths |= {path: {"get": _page_operation(path)} for path in _PAGES}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -66,6 +70,38 @@ def document() -> Json:
     }
 
 
+# What else is served: what it is for, and as what it comes. MCP's own doors are no operations.
+_PAGES = {
+    "/healthz": ("Whether the process answers", "text/plain"),
+    "/readyz": ("Whether calls can be answered, and how each thing they need does", _JSON),
+    "/metrics": ("Counts and durations of calls, for Prometheus", "text/plain"),
+    "/openapi.json": ("This document", _JSON),
+    "/docs": ("This document as a page", "text/html"),
+}
+
+
+def _page_operation(path: str) -> Json:
+    told, media_type = _PAGES[path]
+    shown: Json = {"description": "As it is", "content": {media_type: {}}}
+    refusals = {status: _refused(status) for status in ("401", "403", "421", "422", "431", "503")}
+    others = {"431": refusals["431"]} if path in OPEN_PATHS else refusals
+    if path == "/readyz":
+        others["503"] = {**shown, "description": "What is needed most is away"}
+    return {
+        "operationId": path.strip("/").partition(".")[0],
+        "summary": told,
+        "description": f"{told}.",
+        "tags": ["operating"],
+        "parameters": [],
+        "responses": {"200": shown, **others},
+        **({"security": []} if path in OPEN_PATHS else {}),
+    }
+
+
+def _refused(status: str) -> Json:
+    return {"$ref": f"#/components/responses/Refused{status}"}
+
+
 def _refusal(told: str) -> Json:
     schema = {"$ref": "#/components/schemas/Problem"}
     return {"description": told, "content": {MEDIA_TYPE: {"schema": schema}}}
@@ -83,7 +119,7 @@ def _operation(operation: Operation) -> Json:
         "responses": _responses(operation),
     }
     if operation.verb == "POST":
-        body = {"application/json": {"schema": schema}}
+        body = {_JSON: {"schema": schema}}
         described["requestBody"] = {"required": True, "content": body}
     return described
 
@@ -99,7 +135,7 @@ def _parameters(operation: Operation, schema: Json, in_path: set[str]) -> Iterab
         if "description" in part:
             told["description"] = part["description"]
         if part.get("type") in ("object", "array"):
-            told["content"] = {"application/json": {"schema": plain}}  # as JSON text
+            told["content"] = {_JSON: {"schema": plain}}  # as JSON text
         else:
             told["schema"] = plain
         yield told
@@ -122,10 +158,10 @@ def _headers(operation: Operation) -> Iterable[Json]:
 def _responses(operation: Operation) -> Json:
     done = {
         "description": "Done",
-        "content": {"application/json": {"schema": operation.output_schema}},
+        "content": {_JSON: {"schema": operation.output_schema}},
     }
     refusals = {
-        status: {"$ref": f"#/components/responses/Refused{status}"}
+        status: _refused(status)
         for status in _REFUSALS
         if status != "412" or "expected_version" in operation.arguments.model_fields
     }
@@ -181,7 +217,7 @@ def page(described: Json) -> str:
 def _section(verb: str, path: str, operation: Json) -> str:
     parts = {"Parameters": operation["parameters"], "Answers": operation["responses"]["200"]}
     if "requestBody" in operation:
-        parts = {"Body": operation["requestBody"]["content"]["application/json"], **parts}
+        parts = {"Body": operation["requestBody"]["content"][_JSON], **parts}
     shown = "".join(
         f"<h4>{name}</h4><pre>{html.escape(json.dumps(part, indent=2))}</pre>"
         for name, part in parts.items()

@@ -54,6 +54,18 @@ class BodyTooLarge(HttpRefusal):
         super().__init__(f"The body has more than {limit:,} bytes. Put less into one call.")
 
 
+class HeadTooLarge(HttpRefusal):
+    status = 431
+    code = "head_too_large"
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(
+            f"The path, the query and the headers have more than {limit:,} bytes. Put less into "
+            "them; arguments of a POST may stand in its body."
+        )
+
+
 def refused(refusal: TicketError | HttpRefusal, *, by_precondition: bool = False) -> Response:
     """`by_precondition`: what was refused is the version that If-Match named."""
     status = 412 if by_precondition else refusal.status

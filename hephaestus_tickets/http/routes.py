@@ -18,7 +18,7 @@ from hephaestus_tickets.http.identity import SESSION
 from hephaestus_tickets.http.problems import BodyTooLarge, HttpRefusal, faulty, refused
 from hephaestus_tickets.operations import KEY, OPERATIONS, Operation
 from hephaestus_tickets.schemas.replies import Reply
-from hephaestus_tickets.server.calls import Calls, compact_text
+from hephaestus_tickets.server.calls import Calls, compact_text, request_id
 
 logger = logging.getLogger("hephaestus_tickets.http")
 
@@ -63,14 +63,13 @@ def _endpoint(calls: Calls, operation: Operation, body_bytes: int) -> Any:  # An
     async def answer(request: Request) -> Response:
         try:
             raw = await _arguments(request, operation, body_bytes)
-            reply = await calls.run_for(request.scope[SESSION], operation, raw)
+            return _answer(operation, await calls.run_for(request.scope[SESSION], operation, raw))
         except (TicketError, HttpRefusal) as refusal:
             by_precondition = isinstance(refusal, VersionConflict) and "if-match" in request.headers
             return refused(refusal, by_precondition=by_precondition)
         except Exception:  # the edge: of a fault of ours nothing may reach the caller
-            logger.exception("%s failed", operation.name)
+            logger.exception("%s failed (request %s)", operation.name, request_id.get())
             return faulty()
-        return _answer(operation, reply)
 
     return answer
 
@@ -92,7 +91,10 @@ async def _arguments(
 
 
 async def _body(request: Request, limit: int) -> bytes:
-    """Raises BodyTooLarge before it is read whole."""
+    """Raises BodyTooLarge before it is read whole, or at all where its length is told."""
+    told = request.headers.get("content-length", "")
+    if told.isdecimal() and int(told) > limit:
+        raise BodyTooLarge(limit)
     content = bytearray()
     async for chunk in request.stream():
         content += chunk

@@ -34,7 +34,7 @@ class OpenBlockerView(Reply):
 
 class TicketExplained(Reply):
     ticket_id: str
-    is_ready: bool
+    is_ready: bool = False
     reasons: list[str] = Field(default=[])
     open_blockers: list[OpenBlockerView] = Field(
         default=[], description="The chain of what it waits for, the nearest first"

@@ -58,9 +58,10 @@ class TicketServer(MCPServer[Session]):
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Session, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:  # Any: JSON, and the SDK's signature
-        shown = [each.name for each in _session(context).operations()] if context else []
-        if name not in shown and not self._is_beside_the_catalogue(name):
-            unknown = UnknownTool(name, shown)
+        session = _session(context) if context else None
+        there = [each.name for each in operations_of(session.toolsets)] if session else []
+        if name not in there and not self._is_beside_the_catalogue(name):
+            unknown = UnknownTool(name, there)
             raise ToolError(f"{unknown.code}: {unknown}")
         return await super().call_tool(name, arguments, context)
 

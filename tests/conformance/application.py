@@ -38,6 +38,8 @@ async def application(url: URL, *, keeps_sessions: bool) -> AsyncGenerator[str]:
     )
     async with (
         open_calls(url) as calls,
-        serving_app(build_app(calls, serving, extend=add_fixtures), settings) as address,
+        serving_app(
+            build_app(calls, serving, extend=add_fixtures), settings, serving.leaving
+        ) as address,
     ):
         yield address

@@ -57,6 +57,7 @@ from hephaestus_tickets.domain.lifecycle import (
 from hephaestus_tickets.domain.planning import InvalidPlan
 from hephaestus_tickets.domain.together import NamedTwice, PlanRefused, SeveralWorkflows
 from hephaestus_tickets.domain.vocabulary import Category
+from hephaestus_tickets.http.identity import InvalidHeader
 from hephaestus_tickets.http.routes import InvalidIfMatch, NotJson
 from hephaestus_tickets.operations import InvalidArguments, UnknownArgument, UnknownTool
 from hephaestus_tickets.schemas.arguments import TicketFilters, TicketUpdates, UnknownFilter
@@ -144,6 +145,7 @@ EXAMPLES: tuple[TicketError, ...] = (
     ),
     ReadOnlyField({name: READ_ONLY_FIELDS[name] for name in ("status", "created_at")}),
     CollectionGone("it lost its vectors and is filled again"),
+    InvalidHeader("X-Agent-Id", "string should have at most 200 characters"),
     InvalidIfMatch("three"),
     NotJson(),
     TokenNameTaken("ci"),

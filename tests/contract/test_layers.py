@@ -48,7 +48,7 @@ SIDEWAYS = {
 
 # What single modules need beyond their layer.
 BESIDES = {
-    "http": "prometheus_client",
+    "http": "prometheus_client anyio",
     "http.health": "sqlalchemy",
     "server": "anyio",
     "local": "anyio",
