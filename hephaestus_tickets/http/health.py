@@ -78,7 +78,9 @@ class Health:
             "vector_store": self._store,
             "embedder": self._embedder,
         }
-        found = {name: await _outcome(probe) for name, probe in {**needed, **besides}.items()}
+        probes = {**needed, **besides}
+        outcomes = await asyncio.gather(*map(_outcome, probes.values()))
+        found = dict(zip(probes, outcomes, strict=True))
         is_ready = all(found[name] == _OK for name in needed)
         body = {"status": "ready" if is_ready else "not ready", "checks": found}
         return JSONResponse(body, 200 if is_ready else 503)
@@ -90,6 +92,7 @@ class Health:
             self._gauges["index_queue_age_seconds"].set(queue.oldest_seconds or 0)
         except (TicketError, SQLAlchemyError, TimeoutError):
             self._gauges["index_queue_length"].set(float("nan"))
+            self._gauges["index_queue_age_seconds"].set(float("nan"))
         in_use, limit = self._units.database.pool_use()
         self._gauges["database_connections"].set(in_use)
         self._gauges["database_connections_limit"].set(limit)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, Literal
 
+import httpx2
 from mcp import Client, MCPError
+from mcp.client.sse import sse_client
 from mcp.client.stdio import StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult, TextContent, TextResourceContents
 from sqlalchemy import URL
 
@@ -18,10 +21,14 @@ from hephaestus_tickets.domain.caller import Caller
 from hephaestus_tickets.operations import Toolset
 from hephaestus_tickets.server import build_server
 from hephaestus_tickets.server.calls import Session
+from tests.http.processes import replica
+from tests.http.web import Web, serving
 
 # How `mode=` of the SDK's client names an era, and the version it then speaks.
 ERAS = {"legacy": "2025-11-25", "2026-07-28": "2026-07-28"}
-Door = Literal["memory", "stdio"]
+Door = Literal["memory", "stdio", "http", "sse", "replicas"]
+# What the SDK's client connects to.
+Server = Any
 # A tool's structured content: JSON.
 Json = Any
 
@@ -40,12 +47,49 @@ async def connected(
         async with Client(_process(url, agent_id, toolsets), mode=mode) as client:
             yield client
         return
-    session = Session(Caller(agent_id=agent_id, is_bound=True), toolsets)
-    async with (
-        open_calls(url) as calls,
-        Client(build_server(calls, toolsets, session), mode=mode) as client,
-    ):
-        yield client
+    async with open_calls(url) as calls:
+        if door == "memory":
+            session = Session(Caller(agent_id=agent_id, is_bound=True), toolsets)
+            served = nullcontext[Server](build_server(calls, toolsets, session))
+        else:
+            secret = await Web("", calls).token("it", agent_id=agent_id)
+            served = _over_http(door, url, secret, f"?toolsets={','.join(toolsets)}")
+        async with served as server, Client(server, mode=mode) as client:
+            yield client
+
+
+@asynccontextmanager
+async def _over_http(door: Door, url: URL, secret: str, query: str) -> AsyncGenerator[Server]:
+    headers = {"Authorization": f"Bearer {secret}"}
+    if door == "sse":
+        async with serving(url) as web:
+            yield sse_client(f"{web.address}/sse{query}", headers=headers)
+    elif door == "http":
+        async with serving(url) as web, httpx2.AsyncClient(headers=headers) as http:
+            yield streamable_http_client(f"{web.address}/mcp{query}", http_client=http)
+    else:
+        async with replica(url) as one, replica(url) as other:
+            both = InTurn([one.port, other.port])
+            async with httpx2.AsyncClient(headers=headers, transport=both) as http:
+                yield streamable_http_client(f"{one.address}/mcp{query}", http_client=http)
+            assert min(both.sent) > 10
+
+
+class InTurn(httpx2.AsyncBaseTransport):
+    """Sends each request to the next of the servers, as a balancer would."""
+
+    def __init__(self, ports: list[int]) -> None:
+        self._ports, self._own = ports, httpx2.AsyncHTTPTransport()
+        self.sent = [0] * len(ports)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        turn = sum(self.sent) % len(self._ports)
+        self.sent[turn] += 1
+        request.url = request.url.copy_with(port=self._ports[turn])
+        return await self._own.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._own.aclose()
 
 
 def _process(url: URL, agent_id: str, toolsets: frozenset[Toolset]) -> StdioServerParameters:

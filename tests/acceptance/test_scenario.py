@@ -6,7 +6,7 @@ from sqlalchemy import URL
 from tests.acceptance.clients import ERAS, Door, connected, done, text_of
 from tests.acceptance.scenario import be_told_what_is_wrong, use_prompts, work_on_tickets
 
-doors = pytest.mark.parametrize("door", ["memory", "stdio"])
+doors = pytest.mark.parametrize("door", ["memory", "stdio", "http", "sse", "replicas"])
 eras = pytest.mark.parametrize("mode", ERAS, ids=list(ERAS.values()))
 TITLES = (
     "The importer drops the last line of a file without newline",
