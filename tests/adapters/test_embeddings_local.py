@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -205,3 +207,13 @@ async def test_a_turn_given_up_while_it_is_handed_over_goes_to_the_next() -> Non
         await asyncio.wait([patient, hurried, gone])
         async with turns.turn(hurried=False):
             assert served == ["patient"]
+
+
+def test_the_runtime_keeps_no_record_of_its_use(tmp_path: Path) -> None:
+    load = (
+        "from hephaestus_tickets.adapters.embeddings.minilm import MiniLM, installed_weights; "
+        "MiniLM(installed_weights()).embed(['a text'])"
+    )
+    environment = {"HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run([sys.executable, "-c", load], check=True, env=environment, timeout=60)
+    assert list(tmp_path.rglob("*")) == []

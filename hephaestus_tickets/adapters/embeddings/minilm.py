@@ -114,6 +114,8 @@ def _tokenizer(content: bytes) -> Tokenizer:
 
 
 def _network(weights: bytes) -> _Network:
+    # Before it is loaded: else it keeps a number of this device and notes of its use, to be sent.
+    os.putenv("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime  # noqa: PLC0415  # pyright: ignore[reportMissingTypeStubs] - late, as above; it has none
 
     runtime: Any = onnxruntime  # Any: it has no types
