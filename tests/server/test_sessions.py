@@ -13,6 +13,7 @@ from mcp import Client
 from mcp_types import TextContent
 from sqlalchemy import URL
 
+from hephaestus_tickets.operations import Toolset
 from hephaestus_tickets.server import build_server
 from hephaestus_tickets.server.calls import TURNS, Calls
 from hephaestus_tickets.server.sessions import run_session
@@ -53,8 +54,9 @@ async def refused(client: Client, tool: str, /, **arguments: Json) -> str:
 
 
 async def make_workflow(calls: Calls, workflow_id: str) -> None:
-    server = build_server(calls, frozenset({"admin"}))
-    async with client_of(server, session_of("admin")) as client:
+    admin: frozenset[Toolset] = frozenset({"admin"})
+    server = build_server(calls, admin)
+    async with client_of(server, session_of("admin", toolsets=admin)) as client:
         await done(client, "configure_board", workflow_id=workflow_id)
 
 
@@ -84,10 +86,10 @@ async def _file_as(client: Client, name: str) -> None:
 
 @eras
 async def test_each_session_has_the_tools_of_its_own_toolsets(calls: Calls, mode: str) -> None:
-    both = build_server(calls, frozenset({"core", "admin"}))
+    both: frozenset[Toolset] = frozenset({"core", "admin"})
     async with (
         client_of(build_server(calls, CORE), session_of("ada"), mode) as ada,
-        client_of(both, session_of("bob"), mode) as bob,
+        client_of(build_server(calls, both), session_of("bob", toolsets=both), mode) as bob,
     ):
         shown = [{tool.name for tool in (await each.list_tools()).tools} for each in (ada, bob)]
         assert shown[0] < shown[1]

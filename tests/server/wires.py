@@ -44,8 +44,11 @@ MODERN = {
 }
 
 
-def session_of(agent_id: str, workflow_id: str = "default") -> Session:
-    return Session(Caller(agent_id=agent_id, is_bound=True, default_workflow=workflow_id), CORE)
+def session_of(
+    agent_id: str, workflow_id: str = "default", toolsets: frozenset[Toolset] = CORE
+) -> Session:
+    caller = Caller(agent_id=agent_id, is_bound=True, default_workflow=workflow_id)
+    return Session(caller, toolsets)
 
 
 @asynccontextmanager
