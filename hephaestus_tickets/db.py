@@ -136,6 +136,7 @@ class Database:
             max_overflow=0,
             pool_timeout=LOCK_SECONDS,
             pool_pre_ping=True,
+            hide_parameters=True,  # an error is logged, what tickets say is not
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         self._to_tell: set[str] = set()

@@ -276,12 +276,19 @@ async def test_a_fault_of_ours_tells_nothing_but_the_number_to_look_for(
     """A table that is not there is no refusal that anybody foresaw."""
     engine = create_engine(web.calls.units.database.url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
+        ticket = await filed(rest)
+        connection.exec_driver_sql("ALTER TABLE ticket_comments RENAME TO away")
+        remark = {"ticket_id": ticket, "comment_text": REMARK}
+        written = await rest.post("/tickets/comment", json=remark)
+        async with web.mcp() as client:
+            assert (await client.call_tool("add_comment", remark)).is_error
         connection.exec_driver_sql("ALTER TABLE board_configs RENAME TO elsewhere")
         routed = await rest.get("/tickets/board-config/default")
         connection.exec_driver_sql("ALTER TABLE tokens RENAME TO nowhere")
         before = await rest.get("/workflows", headers={"Authorization": "Bearer ht_x"})
     engine.dispose()
-    for answer in (routed, before):
+    assert REMARK not in caplog.text
+    for answer in (written, routed, before):
         assert refusal(answer) == (500, "internal_error")
         assert "board_configs" not in answer.text
         assert answer.headers["x-request-id"] in caplog.text
