@@ -47,7 +47,8 @@ SILENCED = re.compile(
     r"|(?:type|pyright):\s*[\w-]+(?:\[[^\]]*\]|=\w+)?)"
 )
 REASON = re.compile(r"[A-Za-z]{2,}")
-ENVIRONMENT = re.compile(r"os\.\w*env\w*")
+# To set a variable for a library (os.putenv) reads none.
+ENVIRONMENT = re.compile(r"os\.(?!putenv)\w*env\w*")
 EVERYTHING = re.compile(r"\b(?:Base)?Exception\b")
 UNFINISHED = re.compile(r"\b(?:TO[D]O|FIX[M]E)\b")
 RUFF_RULE = re.compile(r'^\s*"(?P<rule>[A-Z]+\d*)",[ \t]*(?P<reason>#.*\w)?', re.MULTILINE)
