@@ -201,18 +201,17 @@ ADDRESSES: list[tuple[dict[str, str], tuple[int, str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("headers", "told"), ADDRESSES)
-async def test_a_host_or_an_origin_that_is_not_known_is_refused_at_every_door(
-    web: Web, headers: dict[str, str], told: tuple[int, str]
-) -> None:
+async def test_a_host_or_an_origin_that_is_not_known_is_refused_at_every_door(web: Web) -> None:
     doors = [
         ("GET", "/workflows"), ("POST", "/tickets/create"), ("POST", "/mcp"), ("GET", "/mcp"),
         ("GET", "/sse"), ("POST", "/messages/"), ("GET", "/openapi.json"), ("GET", "/docs"),
         ("GET", "/metrics"), ("GET", "/nowhere"),
     ]  # fmt: skip
     async with web.rest() as rest:
-        for method, path in doors:
-            assert refusal(await rest.request(method, path, headers=headers)) == told, path
+        for headers, told in ADDRESSES:
+            for method, path in doors:
+                answer = await rest.request(method, path, headers=headers)
+                assert refusal(answer) == told, (headers, path)
         assert reply(await rest.get("/workflows"))["total_count"] == 1
 
 
