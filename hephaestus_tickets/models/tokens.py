@@ -5,12 +5,11 @@ from datetime import datetime
 from sqlalchemy import (
     CheckConstraint,
     Identity,
-    Index,
     PrimaryKeyConstraint,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hephaestus_tickets.models.declarative import CLOCK, Base
@@ -27,7 +26,9 @@ class TokenRow(Base):
         CheckConstraint("char_length(name) BETWEEN 1 AND 100", name="ck_tokens_name"),
         CheckConstraint("jsonb_typeof(workflows) IN ('null', 'array')", name="ck_tokens_workflows"),
         # A name is used again once its token is revoked.
-        Index("ix_tokens_name", "name", unique=True, postgresql_where=text("revoked_at IS NULL")),
+        ExcludeConstraint(
+            ("name", "="), using="btree", where=text("revoked_at IS NULL"), name="ex_tokens_name"
+        ),
     )
     id: Mapped[int] = mapped_column(Identity(always=True))
     name: Mapped[str]

@@ -112,6 +112,7 @@ CONSTRAINTS: dict[str, tuple[Family, str]] = {
     "pk_index_jobs": ("conflict", "That ticket waits to be indexed already."),
     "fk_index_jobs_ticket_id": ("conflict", "There is no such ticket."),
     "pk_tokens": ("conflict", "That token exists already."),
+    "ex_tokens_name": ("conflict", "A token of that name is in use already."),
     "uq_tokens_digest": ("conflict", "That token exists already."),
     "ck_tokens_access": ("invalid", "A token may read, write or admin."),
     "ck_tokens_name": ("invalid", "A token's name has 1 to 100 characters."),

@@ -33,6 +33,7 @@ LINK = (
     "VALUES ({0}, :workflow_id, 'x')"
 )
 SPACE = "INSERT INTO embedding_spaces (provider, model, dimension, status) VALUES ({0})"
+BEARER = "INSERT INTO tokens (name, digest, access, workflows) VALUES ({0})"
 AGAIN = "INSERT INTO {0} OVERRIDING SYSTEM VALUE SELECT * FROM {0} WHERE {1}"
 # How to violate each; `:id` is a ticket that `:other` blocks.
 VIOLATIONS = {
@@ -73,6 +74,12 @@ VIOLATIONS = {
         "claim_holder = 'x', claim_session = '', claim_token = 1, claim_ends_at = now(), "
         "claim_lease_seconds = 1, claim_from_status = 'backlog', assigned_agent_id = 'y'"
     ),
+    "pk_tokens": AGAIN.format("tokens", "name = 'test'"),
+    "uq_tokens_digest": BEARER.format("'other', 'test', 'read', NULL"),
+    "ex_tokens_name": BEARER.format("'test', 'other', 'read', NULL"),
+    "ck_tokens_access": BEARER.format("'other', 'other', 'all', NULL"),
+    "ck_tokens_name": BEARER.format("'', 'other', 'read', NULL"),
+    "ck_tokens_workflows": BEARER.format("'other', 'other', 'read', '1'::jsonb"),
     "pk_idempotency_keys": (
         "INSERT INTO idempotency_keys (principal, key, digest) "
         "SELECT principal, key, digest FROM idempotency_keys LIMIT 1"
@@ -169,6 +176,10 @@ async def values(calls: Calls, sql: Sql) -> Json:
         "INSERT INTO embeddings (space_id, ticket_id, digest, vector) "
         "SELECT id, :ticket, 'test', 'test' FROM embedding_spaces WHERE provider = 'test'",
         ticket=number_of(ticket),
+    )
+    sql.run(
+        "INSERT INTO tokens (name, digest, access) VALUES ('test', 'test', 'read') "
+        "ON CONFLICT DO NOTHING"
     )
     return {"id": number_of(ticket), "other": number_of(other), "workflow_id": workflow_id}
 

@@ -35,13 +35,12 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_tokens"),
         sa.UniqueConstraint("digest", name="uq_tokens_digest"),
-    )
-    op.create_index(
-        "ix_tokens_name",
-        "tokens",
-        ["name"],
-        unique=True,
-        postgresql_where=sa.text("revoked_at IS NULL"),
+        postgresql.ExcludeConstraint(
+            ("name", "="),
+            using="btree",
+            where=sa.text("revoked_at IS NULL"),
+            name="ex_tokens_name",
+        ),
     )
 
 
