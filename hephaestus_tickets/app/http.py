@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections.abc import AsyncGenerator
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 
@@ -13,6 +12,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from hephaestus_tickets.app.http_settings import HttpSettings
+from hephaestus_tickets.app.listening import listening, shown_address
 from hephaestus_tickets.app.sessions import SessionSettings
 from hephaestus_tickets.domain.caller import Caller
 from hephaestus_tickets.domain.errors import SetupError
@@ -61,11 +61,12 @@ async def serving_app(
 ) -> AsyncGenerator[str]:
     """As `serving_http`, whatever the application; `leaving` is set when it ends."""
     _hush()
-    with _listening(settings) as listener:
+    scheme = "https" if settings.tls_cert else "http"
+    with listening(settings.host, settings.port, "HTTP_PORT") as listener:
         server = _Server(_loaded(_config(app, settings)))
         serve = asyncio.create_task(server.serve([listener]))
         try:
-            yield _address(settings, listener)
+            yield f"{scheme}://{shown_address(settings.host, listener)}"
         finally:
             server.should_exit = True
             leaving.set()
@@ -124,25 +125,3 @@ def _loaded(config: uvicorn.Config) -> uvicorn.Config:
             "files in PEM, the key that of the certificate, without a passphrase."
         ) from error
     return config
-
-
-def _listening(settings: HttpSettings) -> socket.socket:
-    host, port = settings.host, settings.port
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=512)
-    except OSError as error:
-        raise SetupError(
-            f"Cannot listen on {host}, port {port}: {error.strerror}. Choose another HTTP_PORT, or "
-            "end what uses it."
-        ) from error
-    # For what it accepts; asyncio does so only where a socket names its protocol. Without it each
-    # answer on a connection that is kept waits 40 ms for the client's acknowledgement.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
-
-
-def _address(settings: HttpSettings, listener: socket.socket) -> str:
-    scheme = "https" if settings.tls_cert else "http"
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"{scheme}://{host}:{listener.getsockname()[1]}"

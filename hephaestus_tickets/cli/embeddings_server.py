@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 from types import FrameType
 from typing import Annotated
 
@@ -12,7 +11,7 @@ import uvicorn
 
 from hephaestus_tickets.adapters.embeddings.local import LocalEmbedder
 from hephaestus_tickets.adapters.embeddings.served import embeddings_app
-from hephaestus_tickets.domain.errors import SetupError
+from hephaestus_tickets.app.listening import listening, shown_address
 
 _ENDING_S = 5
 
@@ -27,7 +26,7 @@ def embeddings_server(
     EMBEDDING_BASE_URL=http://127.0.0.1:8400/v1, EMBEDDING_MODEL=all-MiniLM-L6-v2,
     EMBEDDING_DIM=384. It asks for no key: keep it on an address that only they reach.
     """
-    with _listening(host, port) as listener:
+    with listening(host, port, "--port") as listener:
         server = uvicorn.Server(
             uvicorn.Config(
                 embeddings_app(LocalEmbedder()),
@@ -39,22 +38,8 @@ def embeddings_server(
             )
         )
         _end_by_signal(server)
-        shown = f"[{host}]" if ":" in host else host
-        typer.echo(f"Serving http://{shown}:{listener.getsockname()[1]}/v1/embeddings")
+        typer.echo(f"Serving http://{shown_address(host, listener)}/v1/embeddings")
         server.run(sockets=[listener])
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=128)
-    except OSError as error:
-        raise SetupError(
-            f"Cannot listen on {host}, port {port}: {error.strerror}. Choose another --port, or "
-            "end what uses it."
-        ) from error
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as in app.http
-    return listener
 
 
 def _end_by_signal(server: uvicorn.Server) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import (
     ColumnElement,
@@ -153,8 +154,9 @@ def claimed_by(agent_id: str, workflow_id: str) -> Select[int]:
     )
 
 
-def next_token() -> Select[int]:
-    return select(CLAIM_TOKENS.next_value())
+def clock_and_token() -> Select[datetime, int]:
+    """What time it is, and a token higher than every one before it."""
+    return select(func.clock_timestamp(), CLAIM_TOKENS.next_value())
 
 
 def with_lapsed() -> Select[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 
 from hephaestus_tickets.models import TokenRow
@@ -12,8 +14,10 @@ def _is_usable() -> ColumnElement[bool]:
     return and_(TokenRow.revoked_at.is_(None), is_in_time)
 
 
-def usable(digest: bytes) -> Select[TokenRow]:
-    return select(TokenRow).where(TokenRow.digest == digest, _is_usable())
+def usable(digest: bytes) -> Select[TokenRow, datetime]:
+    """The token, and what time it is."""
+    statement = select(TokenRow, func.clock_timestamp())
+    return statement.where(TokenRow.digest == digest, _is_usable())
 
 
 def is_any() -> Select[bool]:

@@ -28,7 +28,6 @@ from hephaestus_tickets.schemas.arguments import TicketFilters
 from hephaestus_tickets.services.claims import (
     claim_of,
     expire,
-    next_token,
     take,
     take_over,
     writer_of,
@@ -124,8 +123,7 @@ async def claim_locked(
     work: UnitOfWork, workflow: Workflow, ticket: TicketRow, order: ClaimOrder
 ) -> TicketRow:
     """Decides by the clock as it is once the row is locked."""
-    now = (await work.session.scalars(tickets.database_clock())).one()
-    token = await next_token(Recorder(work, order.agent_id, now))
+    now, token = (await work.session.execute(claims.clock_and_token())).one()
     recorder = Recorder(work, order.agent_id, now)
     claim = claim_of(ticket)
     if claim is not None and claim.is_live(now):

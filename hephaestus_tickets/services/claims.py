@@ -21,7 +21,6 @@ from hephaestus_tickets.domain.ids import ticket_id
 from hephaestus_tickets.domain.lifecycle import Move
 from hephaestus_tickets.domain.vocabulary import ChangeType
 from hephaestus_tickets.models import TicketRow
-from hephaestus_tickets.queries import claims
 from hephaestus_tickets.services.recording import Recorder
 
 
@@ -71,11 +70,6 @@ def renew_if_held(recorder: Recorder, ticket: TicketRow) -> None:
     claim = claim_of(ticket)
     if claim and claim.is_live(recorder.now) and writer_of(recorder, None).holds(claim):
         ticket.claim_ends_at = claim.renewed_until(recorder.now)
-
-
-async def next_token(recorder: Recorder) -> int:
-    """Higher than every one before it."""
-    return (await recorder.work.session.scalars(claims.next_token())).one()
 
 
 def take(

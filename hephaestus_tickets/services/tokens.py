@@ -76,10 +76,10 @@ async def is_any(work: UnitOfWork) -> bool:
 
 async def granted(work: UnitOfWork, secret: str) -> Grant | None:
     """What the secret opens now; None where it is not known, expired or revoked."""
-    row = (await work.session.scalars(tokens.usable(digest(secret)))).first()
-    if row is None:
+    found = (await work.session.execute(tokens.usable(digest(secret)))).first()
+    if found is None:
         return None
-    now = (await work.session.scalars(database_clock())).one()
+    row, now = found
     if _is_stale(row.last_used_at, now):
         row.last_used_at = now
     return Grant(

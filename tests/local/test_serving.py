@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 
 import pytest
 from commands import is_one_sentence, lead_to, run, say
 from sqlalchemy import URL
 
 from hephaestus_tickets import cli
-from hephaestus_tickets.app import http
-from hephaestus_tickets.app.http_settings import HttpSettings
-from hephaestus_tickets.cli import embeddings_server
+from hephaestus_tickets.app.listening import listening
 from hephaestus_tickets.local.ending import throwaway_tracker
 
-LISTENING: list[Callable[[], socket.socket]] = [
-    lambda: http._listening(HttpSettings()),  # pyright: ignore[reportPrivateUsage] - nobody else sees the socket
-    lambda: embeddings_server._listening("127.0.0.1", 0),  # pyright: ignore[reportPrivateUsage] - as above
-]
 EVERYBODY = "0.0.0.0"  # noqa: S104 - it is refused
 
 
@@ -72,12 +66,9 @@ def test_so_is_a_local_server(settings: dict[str, str], told: str) -> None:
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("listening", LISTENING, ids=["HTTP", "embeddings"])
-def test_an_answer_does_not_wait_for_an_acknowledgement(
-    listening: Callable[[], socket.socket],
-) -> None:
+def test_an_answer_does_not_wait_for_an_acknowledgement() -> None:
     with (
-        listening() as listener,
+        listening("127.0.0.1", 0, "HTTP_PORT") as listener,
         socket.create_connection(listener.getsockname()),
         listener.accept()[0] as accepted,
     ):

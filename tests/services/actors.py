@@ -118,3 +118,18 @@ def in_session(desk: Desk, agent: str, session: str = "") -> Desk:
     """One session of an agent; without a name, the one that is usual for it."""
     caller = replace(desk.caller, agent_id=agent, session=session or agent)
     return replace(desk, caller=caller)
+
+
+async def shown(desk: Desk, ticket: str) -> Json:
+    return (await desk.get_ticket(ticket_id=ticket))["ticket"]
+
+
+async def changes(desk: Desk, ticket: str) -> list[str]:
+    entries = (await desk.get_ticket_history(ticket_id=ticket))["entries"]
+    return [entry["change_type"] for entry in entries if "change_type" in entry]
+
+
+async def ready(desk: Desk, **arguments: Json) -> list[str]:
+    return [
+        each["ticket_id"] for each in (await desk.get_ready_tickets(**arguments)).get("tickets", [])
+    ]

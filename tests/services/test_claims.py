@@ -12,24 +12,14 @@ from hephaestus_tickets.domain.claims import (
 from hephaestus_tickets.domain.errors import TicketError
 from hephaestus_tickets.domain.lifecycle import AlreadyResolved, TicketBlocked, WipLimitReached
 from tests.factories import Desk, Json
-from tests.services.actors import Sql
+from tests.services.actors import (
+    Sql,
+    changes,
+    ready,
+    shown,
+)
 from tests.services.invariants import violations
 from tests.services.rows import lapse
-
-
-async def shown(desk: Desk, ticket: str) -> Json:
-    return (await desk.get_ticket(ticket_id=ticket))["ticket"]
-
-
-async def changes(desk: Desk, ticket: str) -> list[str]:
-    entries = (await desk.get_ticket_history(ticket_id=ticket))["entries"]
-    return [entry["change_type"] for entry in entries if "change_type" in entry]
-
-
-async def ready(desk: Desk, **arguments: Json) -> list[str]:
-    return [
-        each["ticket_id"] for each in (await desk.get_ready_tickets(**arguments)).get("tickets", [])
-    ]
 
 
 async def test_a_claim_assigns_moves_and_says_how_long_it_holds(ada: Desk) -> None:

@@ -14,7 +14,16 @@ from hephaestus_tickets.services.unit_of_work import UnitOfWork
 from hephaestus_tickets.upkeep import Upkeep
 from hephaestus_tickets.upkeep import expire as expire_of
 from tests.factories import Desk, Json
-from tests.services.actors import SECONDS, Sql, in_session, outcome_of, until_someone_waits
+from tests.services.actors import (
+    SECONDS,
+    Sql,
+    changes,
+    in_session,
+    outcome_of,
+    ready,
+    shown,
+    until_someone_waits,
+)
 from tests.services.invariants import violations
 from tests.services.rows import lapse, number_of
 
@@ -23,21 +32,6 @@ BOARD: Json = [
     {"id": "in_progress", "category": "doing"},
     {"id": "done", "category": "done"},
 ]
-
-
-async def shown(desk: Desk, ticket: str) -> Json:
-    return (await desk.get_ticket(ticket_id=ticket))["ticket"]
-
-
-async def changes(desk: Desk, ticket: str) -> list[str]:
-    entries = (await desk.get_ticket_history(ticket_id=ticket))["entries"]
-    return [entry["change_type"] for entry in entries if "change_type" in entry]
-
-
-async def ready(desk: Desk, **arguments: Json) -> list[str]:
-    return [
-        each["ticket_id"] for each in (await desk.get_ready_tickets(**arguments)).get("tickets", [])
-    ]
 
 
 @pytest.mark.parametrize(
