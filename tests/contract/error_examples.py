@@ -42,6 +42,7 @@ from hephaestus_tickets.domain.claims import (
     NotClaimed,
     NothingReady,
 )
+from hephaestus_tickets.domain.commits import InvalidCommitSha
 from hephaestus_tickets.domain.cursor import InvalidCursor
 from hephaestus_tickets.domain.errors import TicketError
 from hephaestus_tickets.domain.lifecycle import (
@@ -66,7 +67,6 @@ from hephaestus_tickets.services.duplicates import DuplicateTicket
 from hephaestus_tickets.services.edges import ResolvedCannotBeBlocked
 from hephaestus_tickets.services.lookup import AmbiguousTicket, TicketNotFound, WorkflowNotActive
 from hephaestus_tickets.services.once import IdempotencyKeyReused
-from hephaestus_tickets.services.recording import InvalidCommitSha
 from hephaestus_tickets.services.remarks import EmptyComment
 from hephaestus_tickets.services.semantic import SearchUnavailable
 from hephaestus_tickets.services.ticket_history_service import (
