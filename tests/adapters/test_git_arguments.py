@@ -50,7 +50,7 @@ def repo(tmp_path: Path) -> Repo:
     lines = [f"line {number}\n\n" for number in range(40)]
     repo.commit({"a": "".join(lines), "z": "1\n", "ö": "x", "d/e": "e"}, "Erst ä\n")
     repo.git("branch", "side")
-    lines[3] = lines[20] = "changed\n"
+    lines[3] = lines[9] = "changed\n"
     repo.write("z", None)
     repo.commit({"a": "".join(lines), "b": "1\n", "ü": "x\n\ny"}, "Zweit\n")
     repo.git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},vendor")

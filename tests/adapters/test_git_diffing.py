@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hephaestus_tickets.adapters.git.diffing import DiffReader
@@ -131,6 +131,25 @@ def test_a_remark_on_a_line_is_on_the_lines_page() -> None:
     ]
 
 
+@pytest.mark.parametrize("chunk", [1, 1_000])
+def test_a_remark_on_a_line_of_an_earlier_page_is_not_shown_again(chunk: int) -> None:
+    diff = page(commit(TYPE), window(start=DiffPlace(line=1)), size=chunk)
+    assert lines_in(diff) == ["+to", "\\ No newline at end of file"]
+
+
+def test_lines_beyond_a_files_last_are_not_taken_from_the_next_file() -> None:
+    output = commit(modified(b"a", FIRST), modified(b"b", FIRST, SECOND))
+    diff = page(output, window(start=DiffPlace(line=99)))
+    assert [file.change.path for file in diff.files] == ["a", "b"]
+    assert lines_in(diff) == LINES
+
+
+def test_a_page_of_no_files_has_one() -> None:
+    diff = page(MANY, window(files=0))
+    assert [file.change.path for file in diff.files] == ["a.py"]
+    assert diff.goes_on == DiffPlace(file=1)
+
+
 def test_a_file_of_which_nothing_fits_is_left_to_the_next_page() -> None:
     output = commit(modified(b"a", FIRST), modified(b"b", SECOND))
     first, second = pages(output, files=9, budget=470)
@@ -222,6 +241,7 @@ def test_one_file_goes_on_over_its_pages() -> None:
     assert [line for diff in found for line in lines_in(diff)] == LINES
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, len(MANY)), max_size=30),
     st.integers(0, 6),

@@ -31,6 +31,11 @@ def one_line(text: bytes) -> bytes:
         pytest.param("ä".encode() * 2_500, "ä" * 2_000 + "… (+500 characters)", id="wide"),
         pytest.param(b"\xff" * 2_500, "�" * 2_000 + "… (+500 characters)", id="no characters"),
         pytest.param(
+            b"x" * 100_000 + b"\xf0\x9f",
+            "x" * 2_000 + "… (+98001 characters)",
+            id="more than is held, ending within a character",
+        ),
+        pytest.param(
             "🐍".encode() * 100_000, "🐍" * 2_000 + "… (+98000 characters)", id="more than is held"
         ),
     ],

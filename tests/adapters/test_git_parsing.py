@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hephaestus_tickets.adapters.git.parsing import CommitReader, UnreadableOutput
@@ -180,6 +180,7 @@ def test_what_follows_the_list_is_the_patchs() -> None:
     assert reader.result().files_changed == 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, len(MANY)), max_size=30))
 def test_where_the_output_is_cut_into_chunks_is_all_the_same(cuts: list[int]) -> None:
     reader, expected = CommitReader(0, 9), summary(MANY)
