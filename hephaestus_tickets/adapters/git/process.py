@@ -27,7 +27,8 @@ NOT_INSTALLED = "git is not installed on the server"
 
 _CHUNK_BYTES = 65_536
 _STDERR_BYTES = 4_096
-_ADDRESS_SPACE = 4 << 30
+_ADDRESS_SPACE = 4 << 30  # with the packs that are mapped
+_DATA = 1 << 30
 _TO_END_S = 5.0
 _Answer = TypeVar("_Answer")
 
@@ -128,6 +129,7 @@ def _limit(pid: int) -> None:
 
     limits = {
         resource.RLIMIT_AS: _ADDRESS_SPACE,
+        resource.RLIMIT_DATA: _DATA,
         resource.RLIMIT_FSIZE: 0,  # no file grows by it; a pipe is none
         resource.RLIMIT_CORE: 0,
     }
