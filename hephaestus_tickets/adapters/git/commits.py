@@ -55,7 +55,8 @@ class GitRepository:
 
     async def diff(self, sha: str, window: DiffWindow) -> CommitDiff:
         reader = DiffReader(window)
-        async with self._shown(sha, DIFF_ARGUMENTS) as chunks:
+        arguments = DIFF_ARGUMENTS if window.has_hunks else SUMMARY_ARGUMENTS
+        async with self._shown(sha, arguments) as chunks:
             async for chunk in chunks:
                 if reader.feed(chunk):
                     break

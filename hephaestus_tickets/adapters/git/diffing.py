@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hephaestus_tickets.adapters.git.pages import Page
 from hephaestus_tickets.adapters.git.parsing import (
     SUMMARY_ARGUMENTS,
@@ -57,7 +59,7 @@ class DiffReader:
             raise UnreadableOutput("git's output ends before the patch")
 
     def result(self) -> CommitDiff:
-        commit = self._commit.result()
+        commit = replace(self._commit.result(), files=())
         cut_at = self._patch.cut_at if self._patch else self._list()
         return CommitDiff(
             commit=commit,

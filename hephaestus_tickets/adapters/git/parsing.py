@@ -82,8 +82,7 @@ class ListedFile:
 
     @property
     def sections(self) -> int:
-        """Git writes a change of type as the end of one file and the beginning of another."""
-        return 2 if self.change.status is FileStatus.TYPE_CHANGED else 1
+        return _sections(self.change.status)
 
 
 class CommitReader:
@@ -111,11 +110,9 @@ class CommitReader:
             if end < 0:
                 self._hold(chunk[begin:])
                 return b""
-            self._hold(chunk[begin:end])
-            field = bytes(self._held)
-            self._held.clear()
+            field = chunk[begin:end] if not self._held else self._joined(chunk[begin:end])
             begin = end + 1
-            self._take(field)
+            self._take(field[:FIELD_BYTES])
         return chunk[begin:]
 
     def result(self) -> Commit:
@@ -140,6 +137,12 @@ class CommitReader:
 
     def _hold(self, piece: bytes) -> None:
         self._held += piece[: FIELD_BYTES - len(self._held)]
+
+    def _joined(self, piece: bytes) -> bytes:
+        self._hold(piece)
+        field = bytes(self._held)
+        self._held.clear()
+        return field
 
     def _must(self, is_so: bool) -> None:
         if not is_so:
@@ -190,31 +193,35 @@ class CommitReader:
         status = _STATUSES.get(entry[3])
         if status is None:
             raise UnreadableOutput(f"git says of a file '{entry[3].decode()}'")
-        old_name, name = names[0], names[-1]
-        file = ListedFile(
+        if self._path:
+            self._offer_by_name(entry, names, status)
+        elif self._listed in self._window:
+            self._keep(entry, names, status)
+        self._listed += 1
+        self._sections += _sections(status)
+
+    def _offer_by_name(
+        self, entry: re.Match[bytes], names: Sequence[bytes], status: FileStatus
+    ) -> None:
+        if _path(names[-1]) == self._path:
+            self.kept.clear()
+            self._keep(entry, names, status)
+        elif not self.kept and _path(names[0]) == self._path:
+            self._keep(entry, names, status)
+
+    def _keep(self, entry: re.Match[bytes], names: Sequence[bytes], status: FileStatus) -> None:
+        self.kept[self._listed] = ListedFile(
             index=self._listed,
             section=self._sections,
-            old_name=old_name,
-            name=name,
+            old_name=names[0],
+            name=names[-1],
             change=FileChange(
-                path=_path(name),
+                path=_path(names[-1]),
                 status=status,
-                old_path=_path(old_name) if len(names) > 1 else "",
+                old_path=_path(names[0]) if len(names) > 1 else "",
                 is_submodule=_SUBMODULE in entry.group(1, 2),
             ),
         )
-        self._listed += 1
-        self._sections += file.sections
-        self._offer(file)
-
-    def _offer(self, file: ListedFile) -> None:
-        if not self._path:
-            if file.index in self._window:
-                self.kept[file.index] = file
-        elif file.change.path == self._path:
-            self.kept = {file.index: file}
-        elif file.change.old_path == self._path:
-            self.kept = self.kept or {file.index: file}
 
     def _lines(self, counts: re.Match[bytes], name: bytes) -> None:
         is_binary = counts[1] == b"-"
@@ -227,6 +234,11 @@ class CommitReader:
         self._counted += 1
         self._insertions += insertions
         self._deletions += deletions
+
+
+def _sections(status: FileStatus) -> int:
+    """Git writes a change of type as the end of one file and the beginning of another."""
+    return 2 if status is FileStatus.TYPE_CHANGED else 1
 
 
 def _text(field: bytes, limit: int) -> str:
