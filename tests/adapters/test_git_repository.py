@@ -289,3 +289,12 @@ def test_settings_that_mean_different_things_in_different_directories_are_refuse
 ) -> None:
     with pytest.raises(ValidationError):
         GitSettings.model_validate(values)
+
+
+def test_the_environment_names_roots_as_path_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.setenv("GIT_ROOTS", "/srv/git: ~/work :")
+    monkeypatch.setenv("GIT_REPOSITORY", "")
+    settings = GitSettings()
+    assert settings.directories() == ("/srv/git", "/home/ada/work")
+    assert (settings.repository, settings.deadline_seconds) == ("", 20)
