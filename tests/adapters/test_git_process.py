@@ -9,7 +9,7 @@ import shutil
 import stat
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from pathlib import Path
 
@@ -38,18 +38,19 @@ def place(repo: Repo, roots: Path) -> Place:
 
 
 @pytest.fixture
-def fakes(tmp_path: Path) -> Fakes:
+def fakes(tmp_path: Path) -> Generator[Fakes]:
     """Makes a git that does as a line of shell says."""
+    own = OwnDirectories()
 
     def make(script: str, seconds: float = 20.0) -> Git:
         program = tmp_path / "programs" / "git"
         program.parent.mkdir()
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
-        own = OwnDirectories()
         return Git(own=own, deadline_seconds=seconds, search_path=str(program.parent))
 
-    return make
+    yield make
+    own.remove()
 
 
 async def said(git: Git, place: Place) -> str:
