@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -53,6 +54,11 @@ class Repo:
         )
         assert done.returncode == 0, done.stderr.decode(errors="replace")
         return done.stdout
+
+    def runs(self, *arguments: str | bytes | Path) -> None:
+        """As git(), whatever comes of it."""
+        with suppress(AssertionError):
+            self.git(*arguments)
 
     def commit(
         self,

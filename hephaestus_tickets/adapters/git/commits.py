@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 
@@ -28,6 +29,7 @@ from hephaestus_tickets.domain.commits import (
     RepositoryUnavailable,
 )
 
+_SHA = re.compile("[0-9a-f]{7,64}")
 _FILES = 1_000
 _BATCH = 5_000  # shas of one command line, which has room for more
 _INCOMPLETE = "it lacks objects that are needed for this (a partial clone, or a damaged one)"
@@ -67,19 +69,22 @@ class GitRepository:
 
     async def reachable(self, shas: Iterable[str], tip: str) -> set[str]:
         """Two more processes where some of them are no commits of the repository."""
-        waiting = iter({sha for sha in shas if len(sha) == self.place.hex_digits})
+        digits = self.place.hex_digits
+        waiting = iter({sha for sha in shas if len(sha) == digits and _SHA.fullmatch(sha)})
         reached: set[str] = set()
         while batch := set(islice(waiting, _BATCH)):
-            try:
-                missed = await self._beyond(batch, tip)
-            except GitFailed:
-                batch = await self._present(batch)
-                missed = await self._present_beyond(batch, tip)
-            reached |= batch - missed
+            reached |= await self._reachable(batch, tip)
         return reached
 
+    async def _reachable(self, shas: set[str], tip: str) -> set[str]:
+        with suppress(GitFailed):  # one of them is missing
+            return shas - await self._beyond(shas, tip)
+        with _translated(tip):
+            present = await self._present(shas)
+            return present - await self._beyond(present, tip)
+
     async def log(self, tip: str, since: str) -> AsyncGenerator[LoggedCommit]:
-        commits = (tip, f"^{since}") if since else (tip,)
+        commits = (tip, f"^{_commit(since)}") if _SHA.fullmatch(since) else (tip,)
         arguments = ("log", *LOG_ARGUMENTS, "--ignore-missing", "--end-of-options", *commits)
         reader = LogReader()
         async with self._asked(tip, arguments) as chunks:
@@ -91,7 +96,7 @@ class GitRepository:
     async def _shown(
         self, sha: str, arguments: Sequence[str]
     ) -> AsyncGenerator[AsyncIterator[bytes]]:
-        whole = ("show", *arguments, "--end-of-options", f"{sha}^{{commit}}")
+        whole = ("show", *arguments, "--end-of-options", _commit(sha))
         async with self._asked(sha, whole) as chunks:
             yield chunks
 
@@ -100,23 +105,23 @@ class GitRepository:
         self, sha: str, arguments: Sequence[str]
     ) -> AsyncGenerator[AsyncIterator[bytes]]:
         """As `running`; what git or a reader complains of is said in terms of this commit."""
+        if not _SHA.fullmatch(sha):  # git knows many more ways to name one
+            raise CommitNotFound(sha)
         with _translated(sha):
             async with self.git.running(self.place, arguments) as chunks:
                 yield chunks
 
-    async def _present_beyond(self, shas: set[str], tip: str) -> set[str]:
-        with _translated(tip):
-            return await self._beyond(shas, tip) if shas else set()
-
     async def _beyond(self, shas: set[str], tip: str) -> set[str]:
-        """Those that `tip` does not come from. Raises GitFailed where one is missing."""
-        return await self._listed(shas, "--end-of-options", *shas, f"^{tip}")
+        """Those that `tip` does not come from. Raises GitFailed where one is missing.
+
+        What is newer than all of the branch but a handful of commits may count as such.
+        """
+        return await self._listed(shas, "--end-of-options", *map(_commit, shas), f"^{tip}")
 
     async def _present(self, shas: set[str]) -> set[str]:
         """Those that are commits of the repository."""
-        arguments = ("--no-walk=unsorted", "--ignore-missing", "--end-of-options", *shas)
-        with _translated(""):
-            return await self._listed(shas, *arguments)
+        options = ("--no-walk=unsorted", "--ignore-missing", "--end-of-options")
+        return await self._listed(shas, *options, *map(_commit, shas))
 
     async def _listed(self, shas: set[str], *arguments: str) -> set[str]:
         """Those of them that rev-list prints; it is not heard further when it printed all."""
@@ -129,6 +134,11 @@ class GitRepository:
                 if len(found) == len(shas):
                     break
         return found
+
+
+def _commit(sha: str) -> str:
+    """In git's words: it is no other kind of object."""
+    return f"{sha}^{{commit}}"
 
 
 @contextmanager

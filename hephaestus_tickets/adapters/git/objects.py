@@ -49,6 +49,8 @@ def _check_links(objects: str, roots: Roots) -> None:
     for count, entry in enumerate(_entries(objects, _DEEPEST_FOLDER)):
         if entry.is_symlink() and not roots.hold(entry.path):
             raise RepositoryUnavailable(BORROWS)
+        if not (entry.is_dir() or entry.is_file()) and os.path.lexists(entry.path):
+            raise RepositoryUnavailable(DAMAGED)  # git would wait for a pipe's other end
         if count > _MOST_ENTRIES:
             raise RepositoryUnavailable("it has too many loose objects; `git gc` packs them")
 

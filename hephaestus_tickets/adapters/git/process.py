@@ -7,7 +7,6 @@ import logging
 import os
 import shutil
 import signal
-import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -27,7 +26,18 @@ NOT_INSTALLED = "git is not installed on the server"
 
 _CHUNK_BYTES = 65_536
 _STDERR_BYTES = 4_096
-_ADDRESS_SPACE = 4 << 30
+# Git runs in this shell's place, with a bound to what it may take; what the platform or the server
+# is bound to already stays. Not by `preexec_fn`, which runs Python between fork and exec and can
+# deadlock in a process with threads, nor by `prlimit` after the start: a large object is
+# allocated before that comes. In KiB: 1 GiB of data, 4 GiB with the packs that are mapped; no
+# file grows by it (a pipe is none) and none is left where it crashes.
+_LIMITED = (
+    "/bin/sh",
+    "-c",
+    '{ ulimit -c 0; ulimit -f 0; ulimit -d 1048576; ulimit -v 4194304; } 2>/dev/null; exec "$@"',
+    "git",
+)
+_NOT_STARTED = {126, 127}  # said by the shell
 _TO_END_S = 5.0
 _Answer = TypeVar("_Answer")
 
@@ -81,10 +91,9 @@ class Git:
         Raises RepositoryUnavailable, and GitFailed after the last chunk.
         """
         program, own, variables = await asyncio.to_thread(self._prepared, place)
-        process = await _started([program, *OPTIONS, *arguments], own, variables)
+        process = await _started([*_LIMITED, program, *OPTIONS, *arguments], own, variables)
         output = _Output(process, self.deadline_seconds, arguments[0])
         try:
-            _limit(process.pid)
             yield output
         finally:
             await output.end()
@@ -110,31 +119,8 @@ async def _started(command: Sequence[str], own: Path, variables: dict[str, str])
             limit=_CHUNK_BYTES,
             start_new_session=True,  # a group of its own: it is ended with all it started
         )
-    except (FileNotFoundError, PermissionError) as error:
-        raise RepositoryUnavailable(NOT_INSTALLED) from error
     except OSError as error:
         raise RepositoryUnavailable("git cannot be started on the server now") from error
-
-
-def _limit(pid: int) -> None:
-    """Bounds what it may take; macOS has no way to.
-
-    From outside and after its start: a `preexec_fn` runs Python between fork and exec, which can
-    deadlock in a process with threads.
-    """
-    if sys.platform != "linux":
-        return
-    import resource  # noqa: PLC0415 - not every platform has it
-
-    limits = {
-        resource.RLIMIT_AS: _ADDRESS_SPACE,
-        resource.RLIMIT_FSIZE: 0,  # no file grows by it; a pipe is none
-        resource.RLIMIT_CORE: 0,
-    }
-    for kind, limit in limits.items():
-        # It may have ended already, or be bound more narrowly with the whole server.
-        with suppress(OSError, ValueError):
-            resource.prlimit(pid, kind, (limit, limit))
 
 
 class _Output:
@@ -158,6 +144,8 @@ class _Output:
         status = await self._in_time(self._process.wait())
         if status == 0:
             raise StopAsyncIteration
+        if status in _NOT_STARTED:
+            raise RepositoryUnavailable(NOT_INSTALLED)
         raise self._failed(status, await self._in_time(self._listening))
 
     async def end(self) -> None:

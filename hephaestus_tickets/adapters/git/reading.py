@@ -66,9 +66,10 @@ def small_file(path: str, roots: Roots, limit: int) -> bytes | None:
         if error.errno in _ABSENT:
             return None
         raise RepositoryUnavailable(FORBIDDEN) from error
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)
+        return None
     with os.fdopen(opened, "rb") as file:
-        if not stat.S_ISREG(os.fstat(opened).st_mode):
-            return None
         content = file.read(limit + 1)
     if len(content) > limit:
         raise RepositoryUnavailable(DAMAGED)
