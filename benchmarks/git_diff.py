@@ -3,9 +3,10 @@
     uv run python benchmarks/git_diff.py [--runs 20] [--megabytes 50] [--files 10000]
 
 A repository in a temporary directory has commits of 1, 100 and 10,000 files, one of 50 MB of
-changed lines in 1,000 files and one that adds a file of 50 MB. Of each are asked the commit, the
-list of files, the first page and the last one, as the server asks: one git process each, of which
-no more is read than is needed. `git show` and `git show --numstat` run between them, their output
+changed lines in 1,000 files, and two that add a single file: of 15 MB, and of 50 MB, which counts
+as binary for the server's git but not for the plain one. Of each are asked the commit, the list of
+files, the first page and the last one, as the server asks: one git process each, of which no more
+is read than is needed. `git show` and `git show --numstat` run between them, their output
 to /dev/null; the ratios are to those, at the median. Memory is taken in a run of its own: how much
 this process grew at most, and what git's process held at most. Needs Linux.
 """
@@ -31,6 +32,7 @@ from hephaestus_tickets.adapters.git import GitSettings, Repository, open_reposi
 from hephaestus_tickets.domain.commits import DiffPlace, DiffWindow
 
 PAGE_FILES, PAGE_BYTES = 50, 58_000
+LONGEST = 15 << 20  # of what the server has git compare, about
 LINE = b"%08d the quick brown fox jumps over %08x lazy dogs\n"
 LINE_BYTES = len(LINE % (0, 0))
 SAMPLED_EVERY_S = 0.001
@@ -83,6 +85,7 @@ def made(path: Path, variables: dict[str, str], widest: int, size: int) -> list[
         ("100 files", *changed(100, 100, 5)),
         (f"{widest:,} files", *changed(widest, 30, 2)),
         (f"{size >> 20} MB in 1,000 files", *changed(1_000, lines // 2_000, lines // 2_000)),
+        ("15 MB in 1 file", nothing, {b"one": text(LONGEST // LINE_BYTES)}),
         (f"{size >> 20} MB in 1 file", nothing, {b"one": text(lines)}),
     ]
     stream = bytearray()
@@ -97,7 +100,10 @@ def made(path: Path, variables: dict[str, str], widest: int, size: int) -> list[
         Case(
             label=label,
             sha=sha,
-            last=DiffPlace(file=len(after) - 1, line=0 if before else lines - 100),
+            last=DiffPlace(
+                file=len(after) - 1,
+                line=0 if before else after[b"one"].count(b"\n") - 100,
+            ),
         )
         for (label, before, after), sha in zip(changes, shas[1::2], strict=True)
     ]
