@@ -19,8 +19,8 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from hephaestus_tickets.domain.errors import SetupError
 
-REVISION = "0004"
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISION = "0005"
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 # Who waits for tickets to index listens here.
 INDEX_CHANNEL = "hephaestus_index"
 _COALESCE_SECONDS = 0.1

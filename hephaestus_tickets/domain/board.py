@@ -29,6 +29,10 @@ class BoardSettings:
     require_comment_on_status_change: bool = False
     allow_reopen: bool = True
     transitions: Mapping[str, tuple[str, ...]] | None = None
+    repository: str = ""  # where its commits are; empty: the operator's default one
+    branch: str = ""  # on which work counts as done; empty: the one that is checked out
+    commit_patterns: tuple[str, ...] = ()
+    require_commit_on_done: bool | tuple[str, ...] = False  # in every `done` column, or in these
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +59,13 @@ class Board:
 
     def first(self, category: Category) -> Column:
         return next(column for column in self.columns if column.category is category)
+
+    def requires_commit(self, status: str) -> bool:
+        """Whether only work with a commit enters this column."""
+        required = self.settings.require_commit_on_done
+        if isinstance(required, tuple):
+            return status in required
+        return required and self.column(status).is_terminal
 
     def statuses_in(self, category: Category) -> list[str]:
         return [column.id for column in self.columns if column.category is category]
@@ -116,6 +127,7 @@ def check_board(board: Board) -> None:
         *_type_faults(board),
         *_initial_faults(board),
         *_transition_faults(board),
+        *_commit_faults(board),
     ]
     if faults:
         raise InvalidBoard(faults)
@@ -150,6 +162,13 @@ def _transition_faults(board: Board) -> Iterable[str]:
         for status in (source, *targets):
             if not board.has(status):
                 yield f"settings.transitions names '{status}', which is not one of the columns"
+
+
+def _commit_faults(board: Board) -> Iterable[str]:
+    required = board.settings.require_commit_on_done
+    for status in required if isinstance(required, tuple) else ():
+        if status not in board.statuses_in(Category.DONE):
+            yield f"settings.require_commit_on_done names '{status}', which is no 'done' column"
 
 
 def columns_to_vacate(old: Board, new: Board) -> list[str]:

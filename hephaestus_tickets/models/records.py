@@ -99,7 +99,17 @@ class CommitRow(Base):
             "link_method IN ('manual', 'auto_detected', 'imported')",
             name="ck_ticket_commits_link_method",
         ),
+        CheckConstraint(
+            "NOT verified OR num_nulls(author, committed_at, files_changed, insertions, deletions,"
+            " parents, files_list) = 0",
+            name="ck_ticket_commits_verified",
+        ),
         Index("ix_ticket_commits_commit_sha", "commit_sha"),
+        Index(
+            "ix_ticket_commits_unverified",
+            text("checked_at NULLS FIRST"),
+            postgresql_where=text("NOT verified"),
+        ),
     )
     id: Mapped[int] = mapped_column(Identity(always=True))
     ticket_id: Mapped[int]
@@ -114,6 +124,27 @@ class CommitRow(Base):
     link_method: Mapped[str] = mapped_column(server_default="manual")
     verified: Mapped[bool] = mapped_column(server_default=text("false"))
     linked_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    author: Mapped[str | None]
+    parents: Mapped[Json] = mapped_column(JSONB(none_as_null=True), nullable=True)
+    checked_at: Mapped[datetime | None]  # when an unverified one was last looked for
+
+
+class CommitScanRow(Base):
+    """How far the commits of a branch were looked through for the tickets they mention."""
+
+    __tablename__ = "commit_scans"
+    __table_args__ = (
+        PrimaryKeyConstraint("workflow_id", "repository", "branch", name="pk_commit_scans"),
+        ForeignKeyConstraint(
+            ["workflow_id"], ["workflows.workflow_id"], name="fk_commit_scans_workflow_id"
+        ),
+        CheckConstraint("head ~ '^[0-9a-f]{40,64}$'", name="ck_commit_scans_head"),
+    )
+    workflow_id: Mapped[str]
+    repository: Mapped[str]  # its key
+    branch: Mapped[str]  # empty: the one that is checked out
+    head: Mapped[str]
+    scanned_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
 
 
 JOB_VERSIONS = Sequence("index_jobs_version_seq", metadata=Base.metadata)

@@ -24,6 +24,7 @@ from hephaestus_tickets.schemas.types import (
     Description,
     Moment,
     Name,
+    Path,
     Storable,
     Tag,
     Tags,
@@ -204,24 +205,46 @@ class BoardRules(Argument):
     require_comment_on_status_change: bool = False
     allow_reopen: bool = True
     transitions: Annotated[dict[Name, list[Name]] | None, Field(max_length=50)] = None
+    repository: Annotated[
+        Path | None, Field(description="A git repository below the operator's GIT_ROOTS")
+    ] = None
+    branch: Annotated[Name | None, Field(description="Default: the one checked out there")] = None
+    commit_patterns: Annotated[
+        list[Name] | None,
+        Field(max_length=20, description="How commit messages name tickets, like 'bug {id}'"),
+    ] = None
+    require_commit_on_done: Annotated[
+        bool | list[Name],
+        Field(description="A verified commit on the branch to be done; or the columns meant"),
+    ] = False
 
     def parsed(self) -> BoardSettings:
         transitions = None if self.transitions is None else self.transitions.items()
+        required = self.require_commit_on_done
         return BoardSettings(
             require_comment_on_status_change=self.require_comment_on_status_change,
             allow_reopen=self.allow_reopen,
             transitions=None
             if transitions is None
             else {status: tuple(targets) for status, targets in transitions},
+            repository=self.repository or "",
+            branch=self.branch or "",
+            commit_patterns=tuple(self.commit_patterns or ()),
+            require_commit_on_done=required if isinstance(required, bool) else tuple(required),
         )
 
     @classmethod
     def of(cls, settings: BoardSettings) -> Self:
         transitions = None if settings.transitions is None else settings.transitions.items()
+        required = settings.require_commit_on_done
         return cls(
             require_comment_on_status_change=settings.require_comment_on_status_change,
             allow_reopen=settings.allow_reopen,
             transitions=None
             if transitions is None
             else {status: list(targets) for status, targets in transitions},
+            repository=settings.repository or None,
+            branch=settings.branch or None,
+            commit_patterns=list(settings.commit_patterns) or None,
+            require_commit_on_done=required if isinstance(required, bool) else list(required),
         )
