@@ -65,15 +65,17 @@ class Identity:
             return None
         if scheme.lower() != "bearer" or not secret.strip():
             raise TokenRefused
-        grant = await self._units.run(_NOBODY, lambda work: tokens.granted(work, secret.strip()))
-        if grant is None:
+        shown = await self._units.read(_NOBODY, lambda work: tokens.granted(work, secret.strip()))
+        if shown is None:
             raise TokenRefused
-        return grant
+        if shown.is_stale:
+            await self._units.run(_NOBODY, lambda work: tokens.note_use(work, shown.grant))
+        return shown.grant
 
     async def _is_open(self) -> bool:
         """Until there is a token; from then on it stays closed, whatever becomes of that."""
         if not self._needs_token:
-            self._needs_token = await self._units.run(_NOBODY, tokens.is_any)
+            self._needs_token = await self._units.read(_NOBODY, tokens.is_any)
         return not self._needs_token
 
     def _session(self, request: HTTPConnection, grant: Grant | None) -> Session:

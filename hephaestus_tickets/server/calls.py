@@ -131,7 +131,7 @@ class Calls:
             return await operation.call(work, arguments)
 
         if operation.kind == "read":
-            return await self.units.run(caller, call, effect=Effect.NOTHING)
+            return await self.units.read(caller, call)
         key = _key(operation, arguments, caller)
         if key is None:
             return await self.units.run(caller, call)

@@ -120,6 +120,11 @@ async def test_a_read_takes_at_most_three_statements_however_much_it_finds(
     assert max(many) <= 3
 
 
+async def test_a_ticket_is_read_with_all_around_it_in_one_statement(crowds: list[Crowd]) -> None:
+    seen = await statements(crowds[1].desk, "get_ticket", ticket_id=crowds[1].ticket)
+    assert len(seen) == 1
+
+
 # In this order: each finds the ticket as the one before left it.
 WRITES: list[tuple[str, Json]] = [
     ("update_ticket", {"updates": {"title": "New"}}),
