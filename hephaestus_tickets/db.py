@@ -138,6 +138,7 @@ class Database:
             connect_args=connect_args(),
             pool_size=pool_size,
             max_overflow=0,
+            pool_use_lifo=True,  # what was used last has the statements of all calls prepared
             pool_timeout=LOCK_SECONDS,
             hide_parameters=True,  # an error is logged, what tickets say is not
         )
