@@ -6,16 +6,18 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Literal
+from select import POLLIN, poll
+from typing import Any, Literal
 
 from psycopg import AsyncConnection, sql
 from psycopg import Error as PsycopgError
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy import URL, Connection, Engine, create_engine, func, inspect, select, text
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, inspect, select, text
+from sqlalchemy.engine.interfaces import ExecutionContext
+from sqlalchemy.exc import InvalidatePoolError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
 from hephaestus_tickets.domain.errors import SetupError
 
@@ -29,6 +31,11 @@ CONNECT_SECONDS = 5
 # No call waits for ever: a lock that is not had in this time is a refusal, not a hang.
 LOCK_SECONDS = 20
 STATEMENT_SECONDS = 60
+# For statements that find their few rows by keys: PostgreSQL may plan them once and keep that plan.
+# For others none suits any workflow: one may hold all tickets, or hardly any.
+KEEPS_PLAN = {"keeps_plan": True}
+_PREPARED_AFTER = 5  # executions
+_USED = "hephaestus_used"
 
 SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 
@@ -99,8 +106,6 @@ def connect_args(*, seconds: int = CONNECT_SECONDS) -> dict[str, object]:
         "options": (
             f"-c lock_timeout={LOCK_SECONDS}s -c statement_timeout={STATEMENT_SECONDS}s"
             " -c timezone=UTC -c client_encoding=UTF8"
-            # A plan for any workflow suits none: one may hold all tickets, or hardly any.
-            " -c plan_cache_mode=force_custom_plan"
         ),
     }
 
@@ -128,17 +133,20 @@ class Database:
 
     def __init__(self, url: URL, *, pool_size: int = 16) -> None:
         self.url = url
-        # pool_pre_ping: a connection lost while idle is replaced before a call can meet it.
         self.engine = create_async_engine(
             url,
             connect_args=connect_args(),
             pool_size=pool_size,
             max_overflow=0,
+            pool_use_lifo=True,  # what was used last has the statements of all calls prepared
             pool_timeout=LOCK_SECONDS,
-            pool_pre_ping=True,
             hide_parameters=True,  # an error is logged, what tickets say is not
         )
+        event.listen(self.engine.sync_engine, "checkout", _refuse_lost)
+        event.listen(self.engine.sync_engine, "before_cursor_execute", _choose_planning)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._reading = async_sessionmaker(reading, expire_on_commit=False, autoflush=False)
         self._to_tell: set[str] = set()
         self._telling: set[asyncio.Task[None]] = set()
 
@@ -148,6 +156,15 @@ class Database:
         async with self._sessions() as session:
             yield session
             await session.commit()
+
+    @asynccontextmanager
+    async def get_reading_session(self) -> AsyncGenerator[AsyncSession]:
+        """Each statement sees what was committed when it began, as in any transaction of ours.
+
+        There is none, and so none is begun or ended: for what only reads.
+        """
+        async with self._reading() as session:
+            yield session
 
     def pool_use(self) -> tuple[int, int]:
         """Connections in use, and how many there may be."""
@@ -205,6 +222,37 @@ class Database:
     async def close(self) -> None:
         await asyncio.gather(*self._telling)
         await self.engine.dispose()
+
+
+def _refuse_lost(connection: Any, record: ConnectionPoolEntry, _: object) -> None:  # Any: untyped
+    """A connection lost while idle is replaced before a call can meet it.
+
+    A PostgreSQL that ends one says so on its socket, on which else nothing comes while nothing is
+    asked. To look there costs a call nothing; to ask would cost it a round trip.
+    """
+    if not record.info.get(_USED):  # it was made for this very call
+        record.info[_USED] = True
+        return
+    driver = connection.driver_connection
+    looking = poll()
+    if not driver.closed:
+        looking.register(driver.fileno(), POLLIN)
+    if driver.closed or looking.poll(0):
+        raise InvalidatePoolError
+
+
+def _choose_planning(
+    connection: Connection,
+    _cursor: object,
+    _statement: str,
+    _parameters: object,
+    context: ExecutionContext,
+    _is_many: bool,
+) -> None:
+    """Only of a prepared statement does PostgreSQL keep a plan."""
+    keeps = context.execution_options.get("keeps_plan", False)
+    driver: Any = connection.connection.driver_connection  # Any: psycopg's, untyped here
+    driver.prepare_threshold = _PREPARED_AFTER if keeps else None
 
 
 @asynccontextmanager

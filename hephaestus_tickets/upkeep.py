@@ -77,7 +77,8 @@ async def _with_lapsed(work: UnitOfWork) -> list[str]:
 
 async def expire(workflow_id: str, work: UnitOfWork) -> int:
     """The board is held first, as by every writer: the column a ticket goes back to stays."""
-    held = (await work.session.execute(boards.board_for_write(workflow_id, None))).one()
+    statement = boards.board_for_write(is_limited=False)
+    held = (await work.session.execute(statement, boards.naming(workflow_id, None))).one()
     board = parsed_workflow(*held).board
     lapsed = (await work.session.scalars(claims.lock_lapsed(workflow_id, MOST_AT_ONCE))).all()
     now = (await work.session.scalars(database_clock())).one()

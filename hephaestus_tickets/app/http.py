@@ -48,6 +48,8 @@ async def serving_http(calls: Calls, settings: HttpSettings) -> AsyncGenerator[s
         ),
         hosts=settings.known_hosts(),
         origins=settings.known_origins(),
+        browsers=settings.origins,
+        streams=settings.streams,
         is_stateless=not settings.stateful,
         session_idle_seconds=settings.session_idle_seconds,
     )

@@ -38,6 +38,9 @@ class HttpSettings(BaseSettings):
     session_idle_seconds: float = Field(
         default=1_800, ge=1, description="When an MCP session that nobody uses is ended"
     )
+    streams: int = Field(
+        default=100, ge=1, description="How many event streams may be open at once"
+    )
     tls_cert: Path | None = Field(default=None, description="Its certificate chain, PEM")
     tls_key: Path | None = Field(
         default=None, validate_default=True, description="The key of the certificate, PEM"

@@ -78,7 +78,8 @@ class OwnImport:
         )
         # Another import may have filled it while configure_board waited for its board.
         await _refuse_unless_empty(work, workflow_id)
-        row, _ = (await work.session.execute(boards.board_for_change(workflow_id, None))).one()
+        statement = boards.board_for_change(is_limited=False)
+        row, _ = (await work.session.execute(statement, boards.naming(workflow_id, None))).one()
         row.name = header.workflow_name
         workflow = await workflow_for_read(work, workflow_id)
         await hold_workflow(work, workflow)

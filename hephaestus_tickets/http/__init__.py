@@ -18,9 +18,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hephaestus_tickets.http.doors import Doors, Manner
-from hephaestus_tickets.http.guards import HEADER, REQUEST, Addresses, Heads, RequestIds
+from hephaestus_tickets.http.guards import (
+    HEADER,
+    REQUEST,
+    Addresses,
+    Browsers,
+    Heads,
+    Refusals,
+    RequestIds,
+)
 from hephaestus_tickets.http.health import Health
-from hephaestus_tickets.http.identity import Identity, Terms
+from hephaestus_tickets.http.identity import Doorkeeper, Identity, Terms
 from hephaestus_tickets.http.openapi import Pages
 from hephaestus_tickets.http.problems import faulty, problem
 from hephaestus_tickets.http.routes import routes
@@ -35,12 +43,15 @@ BODY_BYTES = 4 * 1024 * 1024
 class Serving:
     """How the application is served; `hosts` and `origins` are those that a request may name.
 
-    Once `leaving` is set, answers that never end do.
+    `browsers` are the origins whose pages are let read the answers. At most so many `streams` are
+    open at once. Once `leaving` is set, answers that never end do.
     """
 
     terms: Terms
     hosts: tuple[str, ...]
     origins: tuple[str, ...]
+    browsers: tuple[str, ...] = ()
+    streams: int = 100
     is_stateless: bool = True
     session_idle_seconds: float = 1_800.0
     leaving: anyio.Event = field(default_factory=anyio.Event)
@@ -53,12 +64,14 @@ def build_app(
 
     `extend` may add to what MCP offers beside the catalogue.
     """
-    health = Health(calls.units)
+    doorkeeper = Doorkeeper(calls.units, serving.terms)
+    health = Health(calls.units, doorkeeper)
     observed = health.observing(calls)
     manner = Manner(
         is_stateless=serving.is_stateless,
         session_idle_seconds=serving.session_idle_seconds,
         body_bytes=BODY_BYTES,
+        streams=serving.streams,
         leaving=serving.leaving,
     )
     doors = Doors(observed, manner)
@@ -77,15 +90,22 @@ def build_app(
             *Pages().routes(),
             *routes(observed, body_bytes=BODY_BYTES),
         ],
-        middleware=[
-            Middleware(RequestIds),
-            Middleware(Heads),
-            Middleware(Addresses, security=_security(serving)),
-            Middleware(Identity, units=calls.units, terms=serving.terms),
-        ],
+        middleware=_passed(serving, observed, doorkeeper),
         exception_handlers={HTTPException: _no_such_route, Exception: _failed},
         lifespan=lifespan,
     )
+
+
+def _passed(serving: Serving, calls: Calls, doorkeeper: Doorkeeper) -> list[Middleware]:
+    """What each request passes, in this order. Browsers may read what any of the later refuse."""
+    return [
+        Middleware(RequestIds),
+        Middleware(Refusals, note=calls.note_refusal),
+        Middleware(Browsers, origins=serving.browsers),
+        Middleware(Heads),
+        Middleware(Addresses, security=_security(serving)),
+        Middleware(Identity, doorkeeper=doorkeeper),
+    ]
 
 
 def _security(serving: Serving) -> TransportSecuritySettings:

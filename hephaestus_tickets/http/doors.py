@@ -31,6 +31,7 @@ _EVERY: frozenset[Toolset] = frozenset({"core", "plan", "admin"})
 _NOBODY = Session(Caller(agent_id="http", workflows=frozenset()), frozenset(), access=Access.READ)
 # Hosts and origins are checked before any of it, for every route alike.
 _UNCHECKED = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+_CHOOSE = "name it in the address's ?toolsets=, as in ?toolsets=core,plan,"
 SSE_PATH, MESSAGES_PATH = "/sse", "/messages/"
 
 
@@ -41,6 +42,7 @@ class Manner:
     is_stateless: bool
     session_idle_seconds: float
     body_bytes: int
+    streams: int
     leaving: anyio.Event
 
 
@@ -48,8 +50,10 @@ class Doors:
     """One MCP server for all who come; each request's session is its own."""
 
     def __init__(self, calls: Calls, manner: Manner) -> None:
-        self._streams = Streams(manner.leaving)
-        self.server = build_server(calls, _EVERY, _NOBODY, middleware=[self._as_its_caller])
+        self._streams = Streams(manner.leaving, manner.streams)
+        self.server = build_server(
+            calls, _EVERY, _NOBODY, middleware=[self._as_its_caller], choose=_CHOOSE
+        )
         self._lowlevel = self.server._lowlevel_server  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the SDK's own apps could not share one server between both doors
         self._streamable = StreamableHTTPSessionManager(
             self._lowlevel,

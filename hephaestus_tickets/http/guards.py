@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
+import time
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
 
 from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hephaestus_tickets.http.identity import OPEN_PATHS
-from hephaestus_tickets.http.problems import HeadTooLarge, problem, refused
-from hephaestus_tickets.server.calls import request_id
+from hephaestus_tickets.http.problems import MEDIA_TYPE, HeadTooLarge, problem, refused
+from hephaestus_tickets.server.calls import Asked, asked
 
 HEADER = "X-Request-Id"
 REQUEST = "hephaestus_tickets.request"
@@ -34,7 +39,7 @@ class RequestIds:
         given = Request(scope).headers.get(HEADER, "")
         chosen = given if _GIVEN.fullmatch(given) else secrets.token_hex(8)
         scope[REQUEST] = chosen
-        token = request_id.set(chosen)
+        token = asked.set(Asked(chosen))
 
         async def tagged(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -44,7 +49,68 @@ class RequestIds:
         try:
             await self._app(scope, receive, tagged)
         finally:
-            request_id.reset(token)
+            asked.reset(token)
+
+
+class Refusals:
+    """What is refused before it becomes a call is counted and logged like one."""
+
+    def __init__(self, app: ASGIApp, note: Callable[[str, float], None]) -> None:
+        self._app, self._note = app, note
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        start: Message = {}
+
+        async def noted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                start.update(message)
+            elif start["status"] >= HTTPStatus.BAD_REQUEST and not _is_noted():
+                self._note(_code(start, message.get("body", b"")), began)
+            await send(message)
+
+        await self._app(scope, receive, noted)
+
+
+def _is_noted() -> bool:
+    request = asked.get()
+    return request is not None and request.is_noted
+
+
+def _code(start: Message, body: bytes) -> str:
+    """That of our own problems; the SDK's refusals have none."""
+    if Headers(scope=start).get("content-type") == MEDIA_TYPE:
+        return str(json.loads(body)["code"])
+    return f"http_{start['status']}"
+
+
+class Browsers:
+    """Lets pages of the origins named, and of no others, ask for what they may and read it."""
+
+    def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
+        self._app, self._origins = app, frozenset(origins)
+        self._shared = CORSMiddleware(
+            app,
+            allow_origins=self._origins,
+            allow_methods=("GET", "POST", "DELETE"),
+            allow_headers=_TAKEN,
+            expose_headers=_SHOWN,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_theirs = scope["type"] == "http" and Headers(scope=scope).get("origin") in self._origins
+        await (self._shared if is_theirs else self._app)(scope, receive, send)
+
+
+_TAKEN = (
+    "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "Last-Event-ID", "Mcp-Method",
+    "Mcp-Name", "Mcp-Protocol-Version", "Mcp-Session-Id", "X-Agent-Id", "X-Request-Id",
+    "X-Workflow-Id",
+)  # fmt: skip
+_SHOWN = ("ETag", "Location", "Mcp-Session-Id", "Retry-After", "WWW-Authenticate", HEADER)
 
 
 class Heads:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -16,10 +17,12 @@ from starlette.routing import Route
 from hephaestus_tickets.adapters.vectors import VectorsUnavailable
 from hephaestus_tickets.db import schema_state
 from hephaestus_tickets.domain.caller import Caller
-from hephaestus_tickets.domain.errors import TicketError
+from hephaestus_tickets.domain.errors import Forbidden, TicketError
+from hephaestus_tickets.http.identity import SESSION, Doorkeeper
+from hephaestus_tickets.http.problems import refused
 from hephaestus_tickets.indexing.jobs import Jobs, Queue
 from hephaestus_tickets.indexing.steps import Steps
-from hephaestus_tickets.server.calls import Calls
+from hephaestus_tickets.server.calls import Calls, Session
 from hephaestus_tickets.services.unit_of_work import UnitOfWork, Units
 
 _CALLER = Caller(agent_id="health")
@@ -29,8 +32,8 @@ _OK = "ok"
 
 
 class Health:
-    def __init__(self, units: Units) -> None:
-        self._units = units
+    def __init__(self, units: Units, doorkeeper: Doorkeeper) -> None:
+        self._units, self._doorkeeper = units, doorkeeper
         self._jobs = Jobs(Steps(units))
         self._registry = CollectorRegistry()
         self._calls = Counter(
@@ -70,8 +73,11 @@ class Health:
     async def _alive(self, _: Request) -> Response:
         return PlainTextResponse("alive\n")
 
-    async def _ready(self, _: Request) -> Response:
-        """Without its database nothing is answered; without the rest searches say less."""
+    async def _ready(self, request: Request) -> Response:
+        """Without its database nothing is answered; without the rest searches say less.
+
+        Anybody is told what fails, and an administrator why.
+        """
         needed = {"database": self._database, "migrations": self._migrations}
         besides = {
             "index_queue": self._queue,
@@ -79,13 +85,25 @@ class Health:
             "embedder": self._embedder,
         }
         probes = {**needed, **besides}
-        outcomes = await asyncio.gather(*map(_outcome, probes.values()))
+        is_told, outcomes = await asyncio.gather(
+            self._is_told(request), asyncio.gather(*map(_outcome, probes.values()))
+        )
         found = dict(zip(probes, outcomes, strict=True))
         is_ready = all(found[name] == _OK for name in needed)
-        body = {"status": "ready" if is_ready else "not ready", "checks": found}
+        shown = found if is_told else {name: _kind(told) for name, told in found.items()}
+        body = {"status": "ready" if is_ready else "not ready", "checks": shown}
         return JSONResponse(body, 200 if is_ready else 503)
 
-    async def _metrics(self, _: Request) -> Response:
+    async def _is_told(self, request: Request) -> bool:
+        with suppress(TimeoutError, SQLAlchemyError):
+            return await asyncio.wait_for(self._doorkeeper.is_operator(request), _SECONDS)
+        return False
+
+    async def _metrics(self, request: Request) -> Response:
+        """Of all workflows alike, and so for who may see all of them."""
+        session: Session = request.scope[SESSION]
+        if not session.is_of_operator:
+            return refused(MetricsDenied())
         try:
             queue = await asyncio.wait_for(self._jobs.queue(), _SECONDS)
             self._gauges["index_queue_length"].set(queue.waiting)
@@ -127,6 +145,19 @@ class Health:
         if semantic.space is None:
             return f"off: {semantic.absent}"
         return _OK if semantic.can_embed(semantic.space) else "none for the model that is set"
+
+
+class MetricsDenied(Forbidden):
+    def __init__(self) -> None:
+        super().__init__(
+            "Metrics tell of all workflows, to administrators of all. Use a token with that access "
+            "(`hephaestus-tickets token create NAME --access admin`, without --workflow)."
+        )
+
+
+def _kind(told: str) -> str:
+    """Without what an error says."""
+    return told if told == _OK else "off" if told.startswith("off:") else "failed"
 
 
 async def _outcome(probe: Callable[[], Awaitable[str]]) -> str:

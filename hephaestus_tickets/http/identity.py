@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
+import anyio
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from pydantic import TypeAdapter, ValidationError
@@ -18,7 +20,7 @@ from hephaestus_tickets.domain.errors import Invalid, TicketError
 from hephaestus_tickets.http.problems import HttpRefusal, TokenRefused, refused
 from hephaestus_tickets.operations import Toolset
 from hephaestus_tickets.schemas.types import AgentId, WorkflowId
-from hephaestus_tickets.server.calls import Session
+from hephaestus_tickets.server.calls import Session, new_turns
 from hephaestus_tickets.services import tokens
 from hephaestus_tickets.services.unit_of_work import Units
 
@@ -39,24 +41,45 @@ class Terms:
 class Identity:
     """Finds the session of each request, or refuses it."""
 
-    def __init__(self, app: ASGIApp, units: Units, terms: Terms) -> None:
-        self._app, self._units, self._terms = app, units, terms
-        self._needs_token = terms.needs_token
+    def __init__(self, app: ASGIApp, doorkeeper: Doorkeeper) -> None:
+        self._app, self._doorkeeper = app, doorkeeper
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
             await self._app(scope, receive, send)
             return
-        request = HTTPConnection(scope)
         try:
-            grant = await self._grant(request)
-            scope[SESSION] = self._session(request, grant)
+            session, grant = await self._doorkeeper.known(HTTPConnection(scope))
         except (TicketError, HttpRefusal) as refusal:
             await refused(refusal)(scope, receive, send)
             return
+        scope[SESSION] = session
         if grant is not None:
             scope["user"] = _holder(grant)
         await self._app(scope, receive, send)
+
+
+class Doorkeeper:
+    """Knows who comes: by the token that is shown, or as anybody where none is needed."""
+
+    def __init__(self, units: Units, terms: Terms) -> None:
+        self._units, self._terms = units, terms
+        self._needs_token = terms.needs_token
+        # For as long as a request of theirs is served; what has no token is one client.
+        self._turns: WeakValueDictionary[str, anyio.Semaphore] = WeakValueDictionary()
+
+    async def known(self, request: HTTPConnection) -> tuple[Session, Grant | None]:
+        """Raises TokenRefused, or InvalidHeader."""
+        grant = await self._grant(request)
+        return self._session(request, grant), grant
+
+    async def is_operator(self, request: HTTPConnection) -> bool:
+        """Whether nothing is kept from who asks."""
+        try:
+            session, _ = await self.known(request)
+        except (TicketError, HttpRefusal):
+            return False
+        return session.is_of_operator
 
     async def _grant(self, request: HTTPConnection) -> Grant | None:
         """None where no token is shown and none is needed. Raises TokenRefused."""
@@ -65,15 +88,17 @@ class Identity:
             return None
         if scheme.lower() != "bearer" or not secret.strip():
             raise TokenRefused
-        grant = await self._units.run(_NOBODY, lambda work: tokens.granted(work, secret.strip()))
-        if grant is None:
+        shown = await self._units.read(_NOBODY, lambda work: tokens.granted(work, secret.strip()))
+        if shown is None:
             raise TokenRefused
-        return grant
+        if shown.is_stale:
+            await self._units.run(_NOBODY, lambda work: tokens.note_use(work, shown.grant))
+        return shown.grant
 
     async def _is_open(self) -> bool:
         """Until there is a token; from then on it stays closed, whatever becomes of that."""
         if not self._needs_token:
-            self._needs_token = await self._units.run(_NOBODY, tokens.is_any)
+            self._needs_token = await self._units.read(_NOBODY, tokens.is_any)
         return not self._needs_token
 
     def _session(self, request: HTTPConnection, grant: Grant | None) -> Session:
@@ -84,7 +109,8 @@ class Identity:
             caller = Caller(
                 agent_id=named or _NOBODY.agent_id, session=conversation, default_workflow=workflow
             )
-            return Session(caller, self._toolsets(request.query_params))
+            toolsets = self._toolsets(request.query_params)
+            return Session(caller, toolsets, turns=self._turns_of(""))
         agent_id = grant.agent_id or named or grant.name
         bound = Caller(
             agent_id=agent_id,
@@ -96,7 +122,19 @@ class Identity:
             # Agents that share a token do not repeat each other.
             principal=f"token-{grant.token} {agent_id}",
         )
-        return Session(bound, self._toolsets(request.query_params), access=grant.access)
+        return Session(
+            bound,
+            self._toolsets(request.query_params),
+            access=grant.access,
+            turns=self._turns_of(f"token-{grant.token}"),
+        )
+
+    def _turns_of(self, client: str) -> anyio.Semaphore:
+        """The same for all that a client asks for at once, however many its requests are."""
+        turns = self._turns.get(client)
+        if turns is None:
+            turns = self._turns[client] = new_turns()
+        return turns
 
     def _default_workflow(self, grant: Grant | None) -> str:
         """A token of one workflow means that one."""

@@ -18,7 +18,7 @@ from hephaestus_tickets.http.identity import SESSION
 from hephaestus_tickets.http.problems import BodyTooLarge, HttpRefusal, faulty, refused
 from hephaestus_tickets.operations import KEY, OPERATIONS, Operation
 from hephaestus_tickets.schemas.replies import Reply
-from hephaestus_tickets.server.calls import Calls, compact_text, request_id
+from hephaestus_tickets.server.calls import Calls, asked, compact_text
 
 logger = logging.getLogger("hephaestus_tickets.http")
 
@@ -68,10 +68,15 @@ def _endpoint(calls: Calls, operation: Operation, body_bytes: int) -> Any:  # An
             by_precondition = isinstance(refusal, VersionConflict) and "if-match" in request.headers
             return refused(refusal, by_precondition=by_precondition)
         except Exception:  # the edge: of a fault of ours nothing may reach the caller
-            logger.exception("%s failed (request %s)", operation.name, request_id.get())
+            logger.exception("%s failed (request %s)", operation.name, _number())
             return faulty()
 
     return answer
+
+
+def _number() -> str:
+    request = asked.get()
+    return "" if request is None else request.number
 
 
 async def _arguments(

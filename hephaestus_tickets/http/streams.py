@@ -6,12 +6,30 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 import anyio
+from mcp import MCPError
+from mcp_types import INVALID_REQUEST
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hephaestus_tickets.http.problems import HttpRefusal, refused
 
 _ENDLESS = "subscriptions/listen"
 _LOOK_SECONDS = 0.1
 _STREAM = "text/event-stream"
+
+
+_TOO_MANY = (
+    "As many event streams are open as this server keeps (HTTP_STREAMS). Close one, or try again "
+    "in a few seconds."
+)
+
+
+class TooManyStreams(HttpRefusal):
+    status = 503
+    code = "too_many_streams"
+
+    def __init__(self) -> None:
+        super().__init__(_TOO_MANY)
 
 
 class Streams:
@@ -19,22 +37,49 @@ class Streams:
     have to carry.
     """  # noqa: D205 - one sentence
 
-    def __init__(self, leaving: anyio.Event) -> None:
-        self._leaving = leaving
-        self._messages = 0
+    def __init__(self, leaving: anyio.Event, most: int) -> None:
+        self._leaving, self._most = leaving, most
+        self._messages = self._open = 0
 
     @contextmanager
     def under_way(self, method: str) -> Generator[None]:
-        counted = 0 if method == _ENDLESS else 1
-        self._messages += counted
+        """A message; raises MCPError for one that asks for a stream too many."""
+        if method == _ENDLESS:
+            if self._open >= self._most:
+                raise MCPError(code=INVALID_REQUEST, message=f"{TooManyStreams.code}: {_TOO_MANY}")
+            with self._one_more():
+                yield
+            return
+        self._messages += 1
         try:
             yield
         finally:
-            self._messages -= counted
+            self._messages -= 1
+
+    @contextmanager
+    def _one_more(self) -> Generator[None]:
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
 
     def ending(self, app: ASGIApp) -> ASGIApp:
-        """The application, whose streams alone are cut short."""
+        """The application, whose streams alone are cut short, and refused where there are many."""
+        ended = self._ending(app)
 
+        async def bounded(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["method"] != "GET":  # an answer to a message, which ends with it
+                await ended(scope, receive, send)
+            elif self._open >= self._most:
+                await refused(TooManyStreams())(scope, receive, send)
+            else:
+                with self._one_more():
+                    await ended(scope, receive, send)
+
+        return bounded
+
+    def _ending(self, app: ASGIApp) -> ASGIApp:
         async def served(scope: Scope, receive: Receive, send: Send) -> None:
             answer = _Answer(send)
             async with anyio.create_task_group() as tasks:

@@ -17,11 +17,13 @@ from hephaestus_tickets.services.ticket_service import TicketService
 
 
 class UnknownTool(NotFound):
-    def __init__(self, name: str, shown: Collection[str]) -> None:
+    """`choose` says how toolsets are chosen where it was called."""
+
+    def __init__(self, name: str, shown: Collection[str], choose: str = "set TOOLSETS") -> None:
         self.name = name
         hidden = next((each for each in OPERATIONS if each.name == name), None)
         way = (
-            f"It belongs to the toolset '{hidden.toolset}': set TOOLSETS to show it."
+            f"It belongs to the toolset '{hidden.toolset}': {choose} to show it."
             if hidden
             else f"Use one of: {comma_list(shown)}."
         )

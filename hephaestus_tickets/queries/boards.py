@@ -3,41 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Select, func, literal, select
+from sqlalchemy import Select, Text, any_, bindparam, func, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
+from hephaestus_tickets.db import KEEPS_PLAN
 from hephaestus_tickets.models import BoardRow, TicketRow, WorkflowRow
 from hephaestus_tickets.queries.rows import Rows
 
 
-def workflow_with_board(workflow_id: str, workflows: frozenset[str] | None) -> Rows:
-    """One row (WorkflowRow, BoardRow), or none where the caller sees no such workflow."""
+@cache
+def workflow_with_board(*, is_limited: bool) -> Rows:
+    """One row (WorkflowRow, BoardRow), or none where the caller sees no such `:workflow`.
+
+    Takes the caller's `:workflows` too where it `is_limited` to some.
+    """
     statement = (
         select(WorkflowRow, BoardRow)
         .join(BoardRow, BoardRow.workflow_id == WorkflowRow.workflow_id)
-        .where(WorkflowRow.workflow_id == workflow_id)
+        .where(WorkflowRow.workflow_id == bindparam("workflow", type_=Text))
+        .execution_options(**KEEPS_PLAN)
     )
-    return (
-        statement
-        if workflows is None
-        else statement.where(WorkflowRow.workflow_id.in_(sorted(workflows)))
-    )
+    if not is_limited:
+        return statement
+    given = bindparam("workflows", type_=ARRAY(Text))
+    return statement.where(WorkflowRow.workflow_id == any_(given))
 
 
-def board_for_write(workflow_id: str, workflows: frozenset[str] | None) -> Rows:
+@cache
+def board_for_write(*, is_limited: bool) -> Rows:
     """FOR KEY SHARE of both rows: a row that is only joined would come as it was before a wait."""
-    return workflow_with_board(workflow_id, workflows).with_for_update(
+    return workflow_with_board(is_limited=is_limited).with_for_update(
         read=True, key_share=True, of=(WorkflowRow, BoardRow)
     )
 
 
-def board_for_change(workflow_id: str, workflows: frozenset[str] | None) -> Rows:
+@cache
+def board_for_change(*, is_limited: bool) -> Rows:
     """FOR UPDATE, so that it waits for every writer under way and holds off the next."""
     return (
-        workflow_with_board(workflow_id, workflows)
+        workflow_with_board(is_limited=is_limited)
         .with_for_update(of=(WorkflowRow, BoardRow))
         .execution_options(populate_existing=True)
     )
+
+
+def naming(workflow_id: str, workflows: frozenset[str] | None) -> dict[str, Any]:  # Any: parameters
+    """What these three take."""
+    given = {"workflow": workflow_id}
+    return given if workflows is None else {**given, "workflows": sorted(workflows)}
 
 
 def known_workflows(workflows: frozenset[str] | None) -> Select[str]:

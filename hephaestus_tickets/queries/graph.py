@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
-from sqlalchemy import BigInteger, Integer, Select, any_, func, literal, select
+from sqlalchemy import BigInteger, Integer, Select, any_, bindparam, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased
 
+from hephaestus_tickets.db import KEEPS_PLAN
 from hephaestus_tickets.models import BlockerRow, LinkRow, TicketRow
 from hephaestus_tickets.queries.rows import Rows, as_json
 
 
 def advisory_lock(lock_class: int, number: int) -> Select[None]:
     """The workflow's lock for whatever changes edges, parents, resolution or a full column."""
-    return select(func.pg_advisory_xact_lock(lock_class, number))
+    lock = func.pg_advisory_xact_lock(lock_class, number)
+    return select(lock).execution_options(**KEEPS_PLAN)
 
 
-def advisory_locks(lock_class: int, numbers: Iterable[int]) -> Select[None]:
-    """Several locks of one class, taken in ascending order."""
-    given = func.unnest(literal(sorted(numbers), ARRAY(Integer))).column_valued("number")
-    return select(func.pg_advisory_xact_lock(lock_class, given))
+@cache
+def advisory_locks() -> Select[None]:
+    """Locks of one `:lock_class`, taken in the order of their `:numbers`, which is to ascend."""
+    given = func.unnest(bindparam("numbers", type_=ARRAY(Integer))).column_valued("number")
+    lock = func.pg_advisory_xact_lock(bindparam("lock_class", type_=Integer), given)
+    return select(lock).execution_options(**KEEPS_PLAN)
 
 
 def blocker_ids(ticket: int) -> Select[int]:

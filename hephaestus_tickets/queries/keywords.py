@@ -14,16 +14,15 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Double,
-    Select,
     Subquery,
     bindparam,
-    func,
     select,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import BigInteger, Integer, Text
 
+from hephaestus_tickets.db import KEEPS_PLAN
 from hephaestus_tickets.models import TicketRow
 from hephaestus_tickets.queries.rows import Rows
 
@@ -36,13 +35,14 @@ FEW, COMMON, MOST_STANDING = 1_000, 5, 10_000
 # In double precision throughout: a decimal constant is numeric, ten times as slow.
 _SCORE = f"""
     sum(worth * float8 '{K1 + 1}' * frequency
-        / (frequency + float8 '{K1 * (1 - B):g}' + float8 '{K1 * B:g}' / :average * length))
+        / (frequency + float8 '{K1 * (1 - B):g}' + float8 '{K1 * B:g}' / average * length))
 """
 # A term in more than a fifth of many tickets, or in very many at all, tells nothing that is worth
 # reading its postings.
 # Of the others the worthiest are taken; a term of one ticket costs too little to count among them.
 _RANKED = """
-    WITH wanted AS (
+    WITH totals AS MATERIALIZED ({totals}),
+    wanted AS (
         SELECT * FROM unnest(:terms, :weights, :in_title) AS wanted (term, weight, in_title)
     ),
     counted AS MATERIALIZED (
@@ -50,16 +50,16 @@ _RANKED = """
             SELECT count(*) FROM (
                 SELECT FROM keyword_postings AS each
                 WHERE workflow = :workflow AND each.term = wanted.term AND comment_id = 0
-                LIMIT greatest({few}, least(CAST(:tickets AS bigint) / {common}, {most})) + 1
+                LIMIT greatest({few}, least((SELECT tickets FROM totals) / {common}, {most})) + 1
             ) AS standing
         ) AS standing
         FROM wanted
     ),
     rarity AS (
         SELECT term, weight, in_title, standing,
-               ln(1 + (greatest(:tickets, standing) - standing + 0.5) / (standing + 0.5)) AS idf,
-               :tickets >= {few} AND standing > least(:tickets / {common}, {most}) AS is_common
-        FROM counted
+               ln(1 + (greatest(tickets, standing) - standing + 0.5) / (standing + 0.5)) AS idf,
+               tickets >= {few} AND standing > least(tickets / {common}, {most}) AS is_common
+        FROM counted, totals
     ),
     ordered AS (
         SELECT *, weight * idf AS worth, is_common AND EXISTS (
@@ -75,7 +75,7 @@ _RANKED = """
     ),
     texts AS (
         SELECT ticket_id, comment_id, {score} AS score, sum(idf) FILTER (WHERE in_title) AS cover
-        FROM ordered CROSS JOIN LATERAL (
+        FROM totals CROSS JOIN ordered CROSS JOIN LATERAL (
             SELECT ticket_id, comment_id, frequency, length FROM keyword_postings AS each
             WHERE workflow = :workflow AND each.term = ordered.term {comments}
             OFFSET 0  -- term by term: of many terms the planner would read every posting there is
@@ -87,33 +87,62 @@ _RANKED = """
            coalesce(max(score) FILTER (WHERE comment_id = 0), 0)
            + {share} * coalesce(max(score) FILTER (WHERE comment_id <> 0), 0) AS score,
            coalesce(max(cover) FILTER (WHERE comment_id = 0), 0) AS cover,
-           bool_or(comment_id <> 0) AS is_in_comment
+           bool_or(comment_id <> 0) AS is_in_comment,
+           (SELECT tickets FROM totals) AS tickets, (SELECT average FROM totals) AS average
     FROM texts GROUP BY ticket_id
+"""
+_KNOWN = "SELECT CAST(:tickets AS bigint) AS tickets, :average AS average"
+# How many tickets of a workflow have postings, and how long one is on average.
+_COUNTED = """
+    SELECT count(word_count) AS tickets, coalesce(avg(word_count), 1)::float8 AS average
+    FROM tickets WHERE workflow_id = :workflow_id
 """
 
 
 def found_by_keywords(
-    conditions: Iterable[ColumnElement[bool]], *, with_comments: bool, limit: int
+    conditions: Iterable[ColumnElement[bool]], *, counts: bool, with_comments: bool, limit: int
 ) -> Rows:
-    """(ticket_id, score, cover, is_in_comment) of a workflow's best tickets, the best first.
+    """(ticket_id, score, cover, is_in_comment, tickets, average) of a workflow's best tickets.
 
-    `cover` is the idf of the query's title terms that the ticket has, whatever their frequency.
-    Takes `:workflow` (its number), `:terms` with their `:weights` and whether each is `:in_title`,
-    and of the workflow the number of its `:tickets` and the `:average` length of one. Every
-    condition on the ticket is applied before the best are chosen.
+    The best come first. `cover` is the idf of the query's title terms that the ticket has, whatever
+    their frequency. Takes `:workflow` (its number) and `:terms` with their `:weights` and whether
+    each is `:in_title`; and the number of the workflow's `:tickets` and the `:average` length of
+    one, or, where it `counts` both itself, the `:workflow_id`. Every condition on the ticket is
+    applied before the best are chosen.
     """
-    best = _ranked(with_comments=with_comments)
-    statement = select(best.c.ticket_id, best.c.score, best.c.cover, best.c.is_in_comment)
     wanted = list(conditions)
-    if wanted:
-        statement = statement.join(TicketRow, TicketRow.id == best.c.ticket_id).where(*wanted)
-    return statement.order_by(best.c.score.desc(), best.c.ticket_id.desc()).limit(limit)
+    statement = _best(counts=counts, with_comments=with_comments, limit=limit)
+    if not wanted:
+        return statement
+    best = _ranked(counts=counts, with_comments=with_comments)
+    joined = _in_order(best, limit).join(TicketRow, TicketRow.id == best.c.ticket_id)
+    return joined.where(*wanted)
 
 
 @cache
-def _ranked(*, with_comments: bool) -> Subquery:
+def _best(*, counts: bool, with_comments: bool, limit: int) -> Rows:
+    """Whatever the workflow, each term's postings are read by their key."""
+    best = _ranked(counts=counts, with_comments=with_comments)
+    return _in_order(best, limit).execution_options(**KEEPS_PLAN)
+
+
+@cache
+def shown_by_keywords(*, counts: bool, limit: int) -> Rows:
+    """As `found_by_keywords` by the tickets' own texts, with the title and the status of each."""
+    best = _ranked(counts=counts, with_comments=False)
+    joined = _in_order(best, limit).join(TicketRow, TicketRow.id == best.c.ticket_id)
+    return joined.add_columns(TicketRow.title, TicketRow.status).execution_options(**KEEPS_PLAN)
+
+
+def _in_order(best: Subquery, limit: int) -> Rows:
+    return select(best).order_by(best.c.score.desc(), best.c.ticket_id.desc()).limit(limit)
+
+
+@cache
+def _ranked(*, counts: bool, with_comments: bool) -> Subquery:
     """Built once: that takes longer than to run it on a small tracker."""
     statement = _RANKED.format(
+        totals=_COUNTED if counts else _KNOWN,
         score=_SCORE,
         share=COMMENT_SHARE,
         few=FEW,
@@ -123,6 +152,7 @@ def _ranked(*, with_comments: bool) -> Subquery:
         postings=MOST_POSTINGS,
         comments="" if with_comments else "AND comment_id = 0",
     )
+    known = [bindparam("tickets", type_=Integer), bindparam("average", type_=Double)]
     return (
         text(statement)
         .bindparams(
@@ -130,19 +160,18 @@ def _ranked(*, with_comments: bool) -> Subquery:
             bindparam("terms", type_=ARRAY(Text)),
             bindparam("weights", type_=ARRAY(Double)),
             bindparam("in_title", type_=ARRAY(Boolean)),
-            bindparam("tickets", type_=Integer),
-            bindparam("average", type_=Double),
+            *([bindparam("workflow_id", type_=Text)] if counts else known),
         )
-        .columns(ticket_id=BigInteger, score=Double, cover=Double, is_in_comment=Boolean)
+        .columns(
+            ticket_id=BigInteger,
+            score=Double,
+            cover=Double,
+            is_in_comment=Boolean,
+            tickets=Integer,
+            average=Double,
+        )
         .subquery("ranked")
     )
-
-
-def totals(workflow_id: str) -> Select[int, float]:
-    """How many tickets of a workflow have postings, and how long one is on average."""
-    return select(
-        func.count(TicketRow.word_count), func.coalesce(func.avg(TicketRow.word_count), 1.0)
-    ).where(TicketRow.workflow_id == workflow_id)
 
 
 _WORKFLOW = (

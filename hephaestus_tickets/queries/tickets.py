@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -13,6 +14,7 @@ from sqlalchemy import (
     Select,
     and_,
     any_,
+    bindparam,
     func,
     literal,
     or_,
@@ -25,6 +27,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased
 from sqlalchemy.types import BigInteger, Integer, Text
 
+from hephaestus_tickets.db import KEEPS_PLAN
 from hephaestus_tickets.domain.ids import parse_id
 from hephaestus_tickets.models import BoardRow, TicketRow, WorkflowRow
 from hephaestus_tickets.queries.rows import Rows
@@ -48,6 +51,27 @@ def named(refs: Iterable[str]) -> ColumnElement[bool]:
     )
 
 
+def naming(ref: str, workflows: frozenset[str] | None) -> dict[str, Any]:  # Any: parameters
+    """What statements take that were built once for any one reference, and for any scope."""
+    given = {"number": parse_id("ticket", ref), "ref": ref}
+    return given if workflows is None else {**given, "workflows": sorted(workflows)}
+
+
+def is_named(ticket: type[TicketRow]) -> ColumnElement[bool]:
+    """As `named`, of one reference."""
+    return or_(
+        ticket.id == bindparam("number", type_=BigInteger),
+        ticket.external_ref == bindparam("ref", type_=Text),
+    )
+
+
+def in_given_scope(ticket: type[TicketRow], *, is_limited: bool) -> ColumnElement[bool]:
+    """As `in_scope`."""
+    if not is_limited:
+        return literal(value=True)
+    return ticket.workflow_id == any_(bindparam("workflows", type_=ARRAY(Text)))
+
+
 def locate(refs: Iterable[str], workflows: frozenset[str] | None) -> Rows:
     """Candidates for each reference, without a lock."""
     return select(
@@ -60,8 +84,9 @@ def locate(refs: Iterable[str], workflows: frozenset[str] | None) -> Rows:
     ).where(named(refs), in_scope(workflows))
 
 
-def locate_for_write(ref: str, workflows: frozenset[str] | None) -> Rows:
-    """Candidates for one reference with their workflow and board.
+@cache
+def locate_for_write(*, is_limited: bool) -> Rows:
+    """Candidates for the one reference of `naming`, with their workflow and board.
 
     Workflow and board are held FOR KEY SHARE: writers do not wait for each other, but
     configure_board, which takes them FOR UPDATE, waits for all of them.
@@ -77,13 +102,20 @@ def locate_for_write(ref: str, workflows: frozenset[str] | None) -> Rows:
         )
         .join(WorkflowRow, WorkflowRow.workflow_id == TicketRow.workflow_id)
         .join(BoardRow, BoardRow.workflow_id == TicketRow.workflow_id)
-        .where(named([ref]), in_scope(workflows))
+        .where(is_named(TicketRow), in_given_scope(TicketRow, is_limited=is_limited))
         .with_for_update(read=True, key_share=True, of=(WorkflowRow, BoardRow))
+        .execution_options(**KEEPS_PLAN)
     )
 
 
-def ticket_by_ref(ref: str, workflows: frozenset[str] | None) -> Select[TicketRow]:
-    return select(TicketRow).where(named([ref]), in_scope(workflows))
+@cache
+def ticket_by_ref(*, is_limited: bool) -> Select[TicketRow]:
+    """Candidates for the one reference of `naming`."""
+    return (
+        select(TicketRow)
+        .where(is_named(TicketRow), in_given_scope(TicketRow, is_limited=is_limited))
+        .execution_options(**KEEPS_PLAN)
+    )
 
 
 def lock_ticket(ticket: int) -> Select[TicketRow]:
@@ -91,7 +123,7 @@ def lock_ticket(ticket: int) -> Select[TicketRow]:
         select(TicketRow)
         .where(TicketRow.id == ticket)
         .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
+        .execution_options(populate_existing=True, **KEEPS_PLAN)
     )
 
 
@@ -102,8 +134,9 @@ def standing_in(workflow_id: str, status: str) -> Select[int]:
     )
 
 
+@cache
 def database_clock() -> Select[datetime]:
-    return select(func.clock_timestamp())
+    return select(func.clock_timestamp()).execution_options(**KEEPS_PLAN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,7 +43,9 @@ class TicketServer(MCPServer[Session]):
         tools: list[Tool],
         own: Session | None,
         middleware: Sequence[ServerMiddleware[Session]],
+        choose: str,
     ) -> None:
+        self._choose = choose
         super().__init__(
             "hephaestus-tickets",
             title="Hephaestus Tickets",
@@ -61,7 +63,7 @@ class TicketServer(MCPServer[Session]):
         session = _session(context) if context else None
         there = [each.name for each in operations_of(session.toolsets)] if session else []
         if name not in there and not self._is_beside_the_catalogue(name):
-            unknown = UnknownTool(name, there)
+            unknown = UnknownTool(name, there, self._choose)
             raise ToolError(f"{unknown.code}: {unknown}")
         return await super().call_tool(name, arguments, context)
 
@@ -99,15 +101,18 @@ def build_server(
     session: Session | None = None,
     *,
     middleware: Sequence[ServerMiddleware[Session]] = (),
+    choose: str = "set TOOLSETS",
 ) -> MCPServer[Session]:
     """A server with the tools of those toolsets, for every session that `run_session` runs on it.
 
     A session given here is that of the SDK's own ways to run a server, as `Client(server)`.
+    `choose` tells how another session chooses other toolsets.
     """
     server = TicketServer(
         [OperationTool.of(operation, calls) for operation in operations_of(toolsets)],
         session,
         middleware,
+        choose,
     )
     add_resources(server, calls)
     add_prompts(server)

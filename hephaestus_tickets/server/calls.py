@@ -25,10 +25,26 @@ from hephaestus_tickets.services.unit_of_work import UnitOfWork, Units
 
 logger = logging.getLogger("hephaestus_tickets.calls")
 
-# However much one session asks for at once, connections are left for the others.
+_NOBODY = Caller(agent_id="")
+
+# However much one client asks for at once, connections are left for the others.
 TURNS = 4
-# Of the HTTP request that is served; empty elsewhere.
-request_id: ContextVar[str] = ContextVar("request_id", default="")
+
+
+@dataclass(slots=True)
+class Asked:
+    """An HTTP request: its number, and whether what became of it is in the log."""
+
+    number: str = ""
+    is_noted: bool = False
+
+
+# The one that is served; None elsewhere.
+asked: ContextVar[Asked | None] = ContextVar("asked", default=None)
+
+
+def new_turns() -> anyio.Semaphore:
+    return anyio.Semaphore(TURNS, fast_acquire=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +54,12 @@ class Session:
     caller: Caller
     toolsets: frozenset[Toolset]
     access: Access = Access.ADMIN
-    turns: anyio.Semaphore = field(
-        default_factory=lambda: anyio.Semaphore(TURNS, fast_acquire=True),
-        compare=False,
-        repr=False,
-    )
+    turns: anyio.Semaphore = field(default_factory=new_turns, compare=False, repr=False)
+
+    @property
+    def is_of_operator(self) -> bool:
+        """Whether nothing is kept from it: an administrator of all workflows."""
+        return self.access is Access.ADMIN and self.caller.workflows is None
 
     def may(self, operation: Operation) -> bool:
         return self.access.allows(
@@ -72,56 +89,74 @@ class Calls:
         operation: Operation,
         raw: Mapping[str, Any],  # Any: JSON
     ) -> Reply:
-        """As `run`, when one of the session's turns is free."""
-        if not session.may(operation):
-            raise AccessDenied(operation.name, session.access)
-        async with session.turns:
-            return await self.run(operation, raw, session.caller)
+        """Raises a TicketError whose text is for the caller; anything else is our fault.
 
-    async def run(self, operation: Operation, raw: Mapping[str, Any], caller: Caller) -> Reply:
-        """Raises a TicketError whose text is for the caller; anything else is our fault."""
+        Each attempt is made when one of the session's turns is free.
+        """
         started, outcome = time.perf_counter(), "internal_error"
+        caller = session.caller
         try:
+            if not session.may(operation):
+                raise AccessDenied(operation.name, session.access)
             arguments = operation.parse(raw)
-            reply = await self._answer_in_time(operation, arguments, caller)
+            reply = await self._answer_in_time(operation, arguments, session)
             outcome = "ok"
         except TicketError as refusal:
             outcome = refusal.code
             raise
         finally:
-            self._note(operation, caller, started, outcome)
+            self._note(operation.name, caller, started, outcome)
         if operation.kind == "write":
             await self.register.seen(self.units, caller.actor(arguments.get("agent_id")))
         return reply
 
-    def _note(self, operation: Operation, caller: Caller, started: float, outcome: str) -> None:
+    async def run(self, operation: Operation, raw: Mapping[str, Any], caller: Caller) -> Reply:
+        """As `run_for`, for one who may do everything."""
+        return await self.run_for(Session(caller, frozenset()), operation, raw)
+
+    def note_refusal(self, outcome: str, started: float) -> None:
+        """Of an HTTP request that became no call."""
+        self._note("http", _NOBODY, started, outcome)
+
+    def _note(self, operation: str, caller: Caller, started: float, outcome: str) -> None:
         seconds = time.perf_counter() - started
-        self.observe(operation.name, outcome, seconds)
-        told = {"operation": operation.name, "agent": caller.agent_id, "outcome": outcome}
+        self.observe(operation, outcome, seconds)
+        told = {"operation": operation, "agent": caller.agent_id, "outcome": outcome}
         told |= {"ms": round(seconds * 1000, 1)}
-        if request := request_id.get():
-            told["request"] = request
+        request = asked.get()
+        if request is not None:
+            told["request"] = request.number
+            request.is_noted = True
         logger.info("%s", json.dumps(told))
 
     async def _answer_in_time(
         self,
         operation: Operation,
         arguments: dict[str, Any],  # Any: as parsed
-        caller: Caller,
+        session: Session,
     ) -> Reply:
         """Waits, where that is asked for, in no transaction; each attempt is one of its own."""
         refusal, seconds = operation.waits_out, float(arguments.get("wait_seconds", 0))
         if refusal is None or not seconds:
-            return await self._answer(operation, arguments, caller)
+            return await self._answer(operation, arguments, session)
         deadline = time.monotonic() + seconds
         async with self.units.hearing.waiting():
             while (left := deadline - time.monotonic()) > 0:
                 with suppress(refusal):
-                    return await self._answer(operation, dict(arguments), caller)
+                    return await self._answer(operation, dict(arguments), session)
                 await self.units.hearing.heard(left)
-        return await self._answer(operation, arguments, caller)
+        return await self._answer(operation, arguments, session)
 
     async def _answer(
+        self,
+        operation: Operation,
+        arguments: dict[str, Any],  # Any: as parsed
+        session: Session,
+    ) -> Reply:
+        async with session.turns:
+            return await self._attempt(operation, arguments, session.caller)
+
+    async def _attempt(
         self,
         operation: Operation,
         arguments: dict[str, Any],  # Any: as parsed
@@ -131,7 +166,7 @@ class Calls:
             return await operation.call(work, arguments)
 
         if operation.kind == "read":
-            return await self.units.run(caller, call, effect=Effect.NOTHING)
+            return await self.units.read(caller, call)
         key = _key(operation, arguments, caller)
         if key is None:
             return await self.units.run(caller, call)

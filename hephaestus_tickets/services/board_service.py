@@ -156,7 +156,8 @@ class BoardService:
         visible = self._work.caller.workflows
         if visible is not None and workflow_id not in visible:
             raise WorkflowNotFound(workflow_id, sorted(visible))
-        known = await self._work.session.execute(boards.workflow_with_board(workflow_id, None))
+        statement = boards.workflow_with_board(is_limited=False)
+        known = await self._work.session.execute(statement, boards.naming(workflow_id, None))
         if known.first() is not None:
             return False
         if not _NEW_WORKFLOW.fullmatch(workflow_id):
@@ -174,8 +175,10 @@ class BoardService:
         return is_new
 
     async def _held(self, workflow_id: str) -> tuple[WorkflowRow, BoardRow]:
-        statement = boards.board_for_change(workflow_id, self._work.caller.workflows)
-        workflow, board = (await self._work.session.execute(statement)).one()
+        visible = self._work.caller.workflows
+        statement = boards.board_for_change(is_limited=visible is not None)
+        rows = await self._work.session.execute(statement, boards.naming(workflow_id, visible))
+        workflow, board = rows.one()
         return workflow, board
 
     async def _check(self, workflow_id: str, old: Board, new: Board) -> None:

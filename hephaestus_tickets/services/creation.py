@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
+from hephaestus_tickets.db import INDEX_CHANNEL
 from hephaestus_tickets.domain.board import Column
 from hephaestus_tickets.domain.ids import ticket_id
+from hephaestus_tickets.domain.keywords import MOST_FREQUENT
 from hephaestus_tickets.domain.lifecycle import check_wip_limit, plan_start
-from hephaestus_tickets.domain.vocabulary import Category, ChangeType, Priority
+from hephaestus_tickets.domain.vocabulary import Category, Priority
 from hephaestus_tickets.models import TicketRow
-from hephaestus_tickets.queries.tickets import database_clock, standing_in
+from hephaestus_tickets.queries.creation import INSERT_TICKET
+from hephaestus_tickets.queries.tickets import standing_in
 from hephaestus_tickets.schemas.replies import TicketCreated
 from hephaestus_tickets.services.duplicates import similar_tickets
-from hephaestus_tickets.services.edges import add_blockers
-from hephaestus_tickets.services.keyword_index import own_words, title_digest, write_words
+from hephaestus_tickets.services.keyword_index import own_weights, title_digest
 from hephaestus_tickets.services.lookup import (
-    Mentioned,
     Workflow,
     hold_workflow,
     tickets_mentioned,
 )
-from hephaestus_tickets.services.recording import Recorder
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 
 
@@ -60,25 +60,61 @@ async def insert_ticket(
     unresolved = [blocker for blocker in blockers if not blocker.is_resolved]
     column = plan_start(workflow.board, new.initial_status, is_blocked=bool(unresolved))
     await _check_room(work, workflow, column)
-    recorder = Recorder(work, new.created_by, (await work.session.scalars(database_clock())).one())
-    parent = mentioned[new.parent].id if new.parent else None
-    ticket = new_row(new, workflow, column, recorder.now)
-    ticket.parent_ticket_id = parent
-    ticket.open_blockers = len(unresolved)
-    work.session.add(ticket)
-    words = own_words(ticket)
-    ticket.word_count, ticket.title_digest = words.count, title_digest(ticket.title)
-    await work.session.flush()
-    await write_words(work, [replace(words, ticket=ticket.id)])
-    await _record(recorder, ticket, blockers)
+    start = _Start(
+        column=column,
+        parent=mentioned[new.parent].id if new.parent else None,
+        blockers=[blocker.id for blocker in blockers],
+        open_blockers=len(unresolved),
+    )
+    number = await _insert(work, workflow, new, start)
     return TicketCreated(
-        ticket_id=ticket_id(ticket.id),
-        version=ticket.version,
-        status=ticket.status,
-        ticket_type=ticket.ticket_type,
-        is_blocked=ticket.open_blockers > 0,
+        ticket_id=ticket_id(number),
+        version=1,
+        status=column.id,
+        ticket_type=workflow.board.ticket_type(new.ticket_type),
+        is_blocked=start.open_blockers > 0,
         similar_tickets=similar,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Start:
+    """Where a new ticket begins, and what it depends on."""
+
+    column: Column
+    parent: int | None
+    blockers: Sequence[int]
+    open_blockers: int
+
+
+async def _insert(work: UnitOfWork, workflow: Workflow, new: NewTicket, start: _Start) -> int:
+    """The number of the new ticket, written with its history, postings and index job."""
+    tags = list(dict.fromkeys(new.tags))
+    weights = own_weights(new.title, new.description, tags, None)
+    given = {
+        "workflow": workflow.number,
+        "workflow_id": workflow.workflow_id,
+        "title": new.title,
+        "description": new.description,
+        "ticket_type": workflow.board.ticket_type(new.ticket_type),
+        "priority": new.priority.rank,
+        "status": start.column.id,
+        "agent_id": new.created_by,
+        "assigned_agent_id": new.assigned_agent_id,
+        "parent": start.parent,
+        "tags": tags,
+        "related_task_ids": list(dict.fromkeys(new.related_task_ids)),
+        "open_blockers": start.open_blockers,
+        "is_started": start.column.category is Category.DOING,
+        "word_count": sum(weights.values()),
+        "title_digest": title_digest(new.title),
+        "blockers": start.blockers,
+        "terms": list(weights),
+        "frequencies": [min(weight, MOST_FREQUENT) for weight in weights.values()],
+        "told": f"created in {start.column.id}",
+    }
+    work.wakes.add(INDEX_CHANNEL)
+    return (await work.session.scalars(INSERT_TICKET, given)).one()
 
 
 async def _check_room(work: UnitOfWork, workflow: Workflow, column: Column) -> None:
@@ -105,11 +141,3 @@ def new_row(new: NewTicket, workflow: Workflow, column: Column, now: datetime) -
         started_at=now if column.category is Category.DOING else None,
         version=1,
     )
-
-
-async def _record(recorder: Recorder, ticket: TicketRow, blockers: Sequence[Mentioned]) -> None:
-    await add_blockers(recorder, ticket, [blocker.id for blocker in blockers])
-    recorder.event(
-        ticket.id, ChangeType.CREATED, description=f"created in {ticket.status}", version=1
-    )
-    await recorder.to_index(ticket.id)

@@ -10,7 +10,6 @@ from hephaestus_tickets.domain.ids import ticket_id
 from hephaestus_tickets.domain.keywords import terms_of
 from hephaestus_tickets.domain.ranking import fused
 from hephaestus_tickets.domain.text import clip
-from hephaestus_tickets.models import TicketRow
 from hephaestus_tickets.queries import graph, search
 from hephaestus_tickets.schemas.arguments import TicketFilters
 from hephaestus_tickets.schemas.replies import SimilarTicket
@@ -19,9 +18,10 @@ from hephaestus_tickets.services.lookup import Workflow
 from hephaestus_tickets.services.searching import (
     LEG,
     NEAREST,
-    keyword_leg,
+    Shown,
     parsed_query,
     ranked_by_meaning,
+    shown_keyword_leg,
 )
 from hephaestus_tickets.services.semantic import SearchUnavailable
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
@@ -80,7 +80,8 @@ async def hold_titles(work: UnitOfWork, workflow: Workflow, titles: Iterable[str
     """Wait for the creations under way of tickets with these titles."""
     digests = [title_digest(f"{workflow.number} {title}") for title in titles]
     keys = {int.from_bytes(digest[:4], "big", signed=True) for digest in digests}
-    await work.session.execute(graph.advisory_locks(_TITLE_LOCK, keys))
+    given = {"lock_class": _TITLE_LOCK, "numbers": sorted(keys)}
+    await work.session.execute(graph.advisory_locks(), given)
 
 
 async def similar_tickets(
@@ -88,21 +89,20 @@ async def similar_tickets(
 ) -> list[SimilarTicket]:
     """The most alike, by words and by what is near in meaning; the best first."""
     query = await parsed_query(work, workflow, text, TicketFilters(), with_comments=False)
-    keyword = await keyword_leg(work, query)
+    keyword, rows = await shown_keyword_leg(work, query)
     scores = fused(await _by_meaning(work, query.text, semantic), keyword, work.semantic.ranking)
     numbers = list(scores)[: 2 * SHOWN]
-    rows = {
-        row.id: row
-        for row in await work.session.scalars(search.shown(numbers, workflow.workflow_id))
-    }
+    if others := [number for number in numbers if number not in rows]:
+        for row in await work.session.scalars(search.shown(others, workflow.workflow_id)):
+            rows[row.id] = Shown(row.title, row.status)
     title = frozenset(terms_of(text.partition("\n")[0]))
     likely = [
-        rows[number]
+        number
         for number in numbers
         if number in rows
         and (semantic.get(number, 0.0) >= _COSINE or _shares(title, rows[number].title))
     ]
-    return [_similar(row, scores[row.id]) for row in likely[:SHOWN]]
+    return [_similar(number, rows[number], scores[number]) for number in likely[:SHOWN]]
 
 
 async def _by_meaning(
@@ -119,9 +119,9 @@ def _shares(terms: frozenset[str], title: str) -> bool:
     return len(terms & there) >= _SHARED_TERMS * max(len(terms | there), 1)
 
 
-def _similar(row: TicketRow, score: float) -> SimilarTicket:
+def _similar(number: int, row: Shown, score: float) -> SimilarTicket:
     return SimilarTicket(
-        ticket_id=ticket_id(row.id),
+        ticket_id=ticket_id(number),
         title=clip(row.title, _TITLE),
         status=row.status,
         score=round(score, 3),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hephaestus_tickets.domain.blockers import ForeignBlocker
 from hephaestus_tickets.domain.board import Board
@@ -14,7 +14,7 @@ from hephaestus_tickets.domain.ids import parse_id, ticket_id
 from hephaestus_tickets.domain.text import comma_list, one_line
 from hephaestus_tickets.domain.vocabulary import WorkflowStatus
 from hephaestus_tickets.models import BoardRow, TicketRow, WorkflowRow
-from hephaestus_tickets.queries import boards, graph, tickets
+from hephaestus_tickets.queries import boards, graph, surroundings, tickets
 from hephaestus_tickets.schemas.arguments import BoardColumn, BoardRules
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 
@@ -125,20 +125,21 @@ def parsed_board(board: BoardRow) -> Board:
 
 
 async def workflow_for_read(work: UnitOfWork, workflow_id: str) -> Workflow:
-    statement = boards.workflow_with_board(workflow_id, work.caller.workflows)
+    statement = boards.workflow_with_board(is_limited=work.caller.workflows is not None)
     return await _one_workflow(work, workflow_id, statement)
 
 
 async def workflow_for_write(work: UnitOfWork, workflow_id: str) -> Workflow:
     """The workflow, active, with its board held against configure_board."""
-    statement = boards.board_for_write(workflow_id, work.caller.workflows)
+    statement = boards.board_for_write(is_limited=work.caller.workflows is not None)
     workflow = await _one_workflow(work, workflow_id, statement)
     workflow.refuse_unless_active()
     return workflow
 
 
 async def _one_workflow(work: UnitOfWork, workflow_id: str, statement: boards.Rows) -> Workflow:
-    found = (await work.session.execute(statement)).first()
+    given = boards.naming(workflow_id, work.caller.workflows)
+    found = (await work.session.execute(statement, given)).first()
     if found is None:
         known = await work.session.scalars(boards.known_workflows(work.caller.workflows))
         raise WorkflowNotFound(workflow_id, list(known))
@@ -146,13 +147,29 @@ async def _one_workflow(work: UnitOfWork, workflow_id: str, statement: boards.Ro
 
 
 async def ticket_for_read(work: UnitOfWork, ref: str) -> TicketRow:
-    found = await work.session.scalars(tickets.ticket_by_ref(ref, work.caller.workflows))
+    workflows = work.caller.workflows
+    statement = tickets.ticket_by_ref(is_limited=workflows is not None)
+    found = await work.session.scalars(statement, tickets.naming(ref, workflows))
     return the_one(ref, found.all())
+
+
+async def ticket_with_surroundings(
+    work: UnitOfWork, ref: str, limits: Mapping[str, int]
+) -> tuple[TicketRow, dict[str, Any]]:  # Any: JSON
+    """As `ticket_for_read`, and what `queries.surroundings` tells of it within these limits."""
+    workflows = work.caller.workflows
+    statement = surroundings.with_surroundings(is_limited=workflows is not None)
+    given = {**tickets.naming(ref, workflows), **limits}
+    rows = (await work.session.execute(statement, given)).mappings().all()
+    ticket = the_one(ref, [row["it"] for row in rows])
+    return ticket, next(dict(row) for row in rows if row["it"] is ticket)
 
 
 async def ticket_for_write(work: UnitOfWork, ref: str) -> Located:
     """The ticket meant, its workflow active; nothing but the board is locked yet."""
-    rows = await work.session.execute(tickets.locate_for_write(ref, work.caller.workflows))
+    workflows = work.caller.workflows
+    statement = tickets.locate_for_write(is_limited=workflows is not None)
+    rows = await work.session.execute(statement, tickets.naming(ref, workflows))
     found = [
         Located(number, external_ref, status, is_resolved, parsed_workflow(workflow, board))
         for number, external_ref, status, is_resolved, workflow, board in rows

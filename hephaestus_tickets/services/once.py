@@ -10,12 +10,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, event, update
+from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session, SessionTransaction
 
 from hephaestus_tickets.domain.errors import Conflict
 from hephaestus_tickets.domain.text import one_line
-from hephaestus_tickets.models import IdempotencyKeyRow
 from hephaestus_tickets.queries import idempotency
 from hephaestus_tickets.schemas.replies import Reply
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
@@ -52,6 +51,10 @@ class Key:
     def stored(self) -> str:
         return f"key {self.name}" if self.name else f"same {self.digest.hex()}"
 
+    @property
+    def names(self) -> dict[str, str]:
+        return {"whose": self.principal, "named": self.stored}
+
 
 class _Replayed(Exception):
     def __init__(self, reply: dict[str, Any]) -> None:  # Any: JSON
@@ -73,22 +76,17 @@ async def once(
         reply = await call(work)
     except _Replayed as before:
         return reply_type.model_validate({**before.reply, "replayed": True})
-    await work.session.execute(
-        update(IdempotencyKeyRow)
-        .where(IdempotencyKeyRow.principal == key.principal, IdempotencyKeyRow.key == key.stored)
-        .values(reply=reply.model_dump(mode="json"))
-        .execution_options(synchronize_session=False)
-    )
+    answered = {**key.names, "answered": reply.model_dump(mode="json")}
+    await work.session.execute(idempotency.answer(), answered)
     return reply
 
 
 def _hold(connection: Connection, key: Key) -> None:
     """Raises _Replayed where the call was made before."""
-    held = connection.execute(idempotency.hold(key.principal, key.stored, key.digest, key.seconds))
-    if held.first() is not None:
+    given = {**key.names, "asked": key.digest, "seconds": key.seconds}
+    if connection.execute(idempotency.hold(), given).first() is not None:
         return
-    statement = idempotency.first_call(key.principal, key.stored)
-    digest, reply = connection.execute(statement).one()
+    digest, reply = connection.execute(idempotency.first_call(), key.names).one()
     if digest != key.digest:
         raise IdempotencyKeyReused(key.name)
     raise _Replayed(reply)

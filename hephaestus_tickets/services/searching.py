@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, Row
 
 from hephaestus_tickets.adapters.embeddings import Space
 from hephaestus_tickets.adapters.vectors import Narrowed
@@ -71,29 +71,54 @@ async def keyword_leg(work: UnitOfWork, query: Query, limit: int = LEG) -> dict[
     """By ticket number, the best first."""
     if not query.terms:
         return {}
-    totals = await _totals(work, query.workflow_id)
+    known = work.totals.known(query.workflow_id)
     statement = keywords.found_by_keywords(
-        query.conditions, with_comments=query.with_comments, limit=limit
+        query.conditions, counts=known is None, with_comments=query.with_comments, limit=limit
     )
+    rows = (await work.session.execute(statement, _asked(query, known))).all()
+    _remember(work, query, rows)
+    return {number: KeywordScore(*told) for number, *told, _, _ in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a search shows of a ticket to one who files another."""
+
+    title: str
+    status: str
+
+
+async def shown_keyword_leg(
+    work: UnitOfWork, query: Query, limit: int = LEG
+) -> tuple[dict[int, KeywordScore], dict[int, Shown]]:
+    """As `keyword_leg` by the tickets' own texts, where nothing narrows them; and what each is."""
+    if not query.terms:
+        return {}, {}
+    known = work.totals.known(query.workflow_id)
+    statement = keywords.shown_by_keywords(counts=known is None, limit=limit)
+    rows = (await work.session.execute(statement, _asked(query, known))).all()
+    _remember(work, query, rows)
+    leg = {number: KeywordScore(*told) for number, *told, _, _, _, _ in rows}
+    return leg, {row.ticket_id: Shown(row.title, row.status) for row in rows}
+
+
+def _asked(query: Query, known: Totals | None) -> dict[str, Any]:  # Any: parameters
+    """In a small workflow the tickets are counted each time."""
     given = {
         "workflow": query.workflow.number,
         "terms": [each.term for each in query.terms],
         "weights": [each.weight for each in query.terms],
         "in_title": [each.is_in_title for each in query.terms],
-        "tickets": totals.tickets,
-        "average": totals.average_length,
     }
-    rows = await work.session.execute(statement, given)
-    return {number: KeywordScore(*told) for number, *told in rows}
+    if known is None:
+        return {**given, "workflow_id": query.workflow_id}
+    return {**given, "tickets": known.tickets, "average": known.average_length}
 
 
-async def _totals(work: UnitOfWork, workflow_id: str) -> Totals:
-    """Counted each time in a small workflow; in a large one a minute changes nothing."""
-    known = work.totals.known(workflow_id)
-    if known is not None:
-        return known
-    count, average = (await work.session.execute(keywords.totals(workflow_id))).one()
-    return work.totals.remember(workflow_id, Totals(count, float(average)))
+def _remember(work: UnitOfWork, query: Query, rows: Sequence[Row[*tuple[Any, ...]]]) -> None:
+    """In a large workflow a minute changes nothing."""
+    if rows:
+        work.totals.remember(query.workflow_id, Totals(rows[0].tickets, rows[0].average))
 
 
 async def exact_leg(work: UnitOfWork, query: Query, limit: int) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hephaestus_tickets.domain.ids import public_id
 from hephaestus_tickets.domain.lifecycle import plan_move, plan_resolution
 from hephaestus_tickets.domain.vocabulary import Category, CommentType, Priority
-from hephaestus_tickets.queries import tickets, timeline
+from hephaestus_tickets.queries import tickets
 from hephaestus_tickets.schemas.arguments import SortBy, SortOrder, TicketFilters, TicketUpdates
 from hephaestus_tickets.schemas.parameters import (
     Actor,
@@ -57,8 +57,8 @@ from hephaestus_tickets.services.creation import NewTicket, insert_ticket
 from hephaestus_tickets.services.duplicates import hold_title, near_in_meaning
 from hephaestus_tickets.services.listing import Page, list_tickets
 from hephaestus_tickets.services.lookup import (
-    ticket_for_read,
     ticket_for_write,
+    ticket_with_surroundings,
     workflow_for_read,
     workflow_for_write,
 )
@@ -223,16 +223,13 @@ class TicketService:
 
         With the latest comments, commits and changes; get_ticket_history has all of them.
         """
-        ticket = await ticket_for_read(self._work, ticket_id)
-        wanted = {
-            "ticket": ticket.id,
+        limits = {
             "related": ticket_views.RELATED,
             "related_from": related_from or 0,
             "recent": ticket_views.RECENT if related_from is None else 0,
             "characters": ticket_views.COMMENT_BYTES,
         }
-        rows = await self._work.session.execute(timeline.surroundings(), wanted)
-        around = dict(rows.mappings().one())
+        ticket, around = await ticket_with_surroundings(self._work, ticket_id, limits)
         if related_from is not None:
             return ticket_views.related(ticket, around, related_from)
         return ticket_views.details(ticket, around, description_from)

@@ -74,23 +74,34 @@ async def is_any(work: UnitOfWork) -> bool:
     return (await work.session.scalars(tokens.is_any())).one()
 
 
-async def granted(work: UnitOfWork, secret: str) -> Grant | None:
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a token opens, and whether its use is to be noted: once a minute is enough."""
+
+    grant: Grant
+    is_stale: bool
+
+
+async def granted(work: UnitOfWork, secret: str) -> Shown | None:
     """What the secret opens now; None where it is not known, expired or revoked."""
-    found = (await work.session.execute(tokens.usable(digest(secret)))).first()
+    rows = await work.session.execute(tokens.usable(), {"digest": digest(secret)})
+    found = rows.first()
     if found is None:
         return None
-    row, now = found
-    if _is_stale(row.last_used_at, now):
-        row.last_used_at = now
-    return Grant(
-        token=row.id,
-        name=row.name,
-        access=Access(row.access),
-        agent_id=row.agent_id,
-        workflows=None if row.workflows is None else frozenset(row.workflows),
+    number, name, access, agent_id, workflows, last_used_at, now = found
+    grant = Grant(
+        token=number,
+        name=name,
+        access=Access(access),
+        agent_id=agent_id,
+        workflows=None if workflows is None else frozenset(workflows),
     )
+    return Shown(grant, _is_stale(last_used_at, now))
+
+
+async def note_use(work: UnitOfWork, grant: Grant) -> None:
+    await work.session.execute(tokens.used(grant.token))
 
 
 def _is_stale(last: datetime | None, now: datetime) -> bool:
-    """Once a minute is enough to see that it is used."""
     return last is None or now - last >= timedelta(minutes=1)

@@ -91,10 +91,17 @@ class Units:
         database that is away is waited for, for seconds. Raises a TicketError for what PostgreSQL
         refused.
         """
+        return await self._until_done(lambda: self._attempt(caller, work), effect)
+
+    async def read(self, caller: Caller, work: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+        """What `work` finds, in no transaction; as `run`, and done again whatever it failed of."""
+        return await self._until_done(lambda: self._look(caller, work), Effect.NOTHING)
+
+    async def _until_done(self, attempt: Callable[[], Awaitable[T | _Failed]], effect: Effect) -> T:
         tries = _Tries()
         while True:
             began = time.monotonic()
-            outcome = await self._attempt(caller, work)
+            outcome = await attempt()
             if not isinstance(outcome, _Failed):
                 return outcome
             verdict = verdict_on(outcome.failure, effect)
@@ -110,7 +117,7 @@ class Units:
         is_committing = False
         try:
             async with self.database.get_session() as session:
-                unit = UnitOfWork(session, caller, self.semantic, self._totals, self._leases)
+                unit = self._unit(session, caller)
                 result = await work(unit)
                 await session.flush()  # then the end of the block sends COMMIT and nothing else
                 is_committing = True
@@ -118,9 +125,27 @@ class Units:
             return _Failed(Failure(stage=Stage.WORKING, is_clash=True), error)
         except (DBAPIError, PoolTimeout) as error:
             return _Failed(failure_of(error, was_committing=is_committing), error)
+        self._wake(unit)
+        return result
+
+    async def _look(
+        self, caller: Caller, work: Callable[[UnitOfWork], Awaitable[T]]
+    ) -> T | _Failed:
+        try:
+            async with self.database.get_reading_session() as session:
+                unit = self._unit(session, caller)
+                result = await work(unit)
+        except (DBAPIError, PoolTimeout) as error:
+            return _Failed(failure_of(error, was_committing=False), error)
+        self._wake(unit)
+        return result
+
+    def _unit(self, session: AsyncSession, caller: Caller) -> UnitOfWork:
+        return UnitOfWork(session, caller, self.semantic, self._totals, self._leases)
+
+    def _wake(self, unit: UnitOfWork) -> None:
         for channel in unit.wakes:
             self.database.tell(channel)
-        return result
 
 
 @dataclass(frozen=True, slots=True)

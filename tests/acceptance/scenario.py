@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from mcp import Client, MCPError
 
-from tests.acceptance.clients import done, prompt, refused, refused_resource, resource
+from tests.acceptance.clients import Door, done, prompt, refused, refused_resource, resource
 
 
 async def work_on_tickets(client: Client) -> None:
@@ -113,14 +113,18 @@ async def _read_resources(client: Client, login: str) -> None:
     assert await resource(client, "board://default") == board
 
 
-async def be_told_what_is_wrong(client: Client) -> None:
+CHOOSING: dict[Door, str] = {"memory": "set TOOLSETS", "stdio": "set TOOLSETS"}
+OVER_HTTP = "name it in the address's ?toolsets=, as in ?toolsets=core,plan,"
+
+
+async def be_told_what_is_wrong(client: Client, door: Door) -> None:
     """Each mistake, with ticket-1 at hand, is answered with what to do instead."""
     assert (await refused(client, "create_issue", title="A ticket")).startswith(
         "unknown_tool: This session has no tool 'create_issue'. Use one of: create_ticket, "
     )
     assert await refused(client, "configure_board", workflow_id="default") == (
         "unknown_tool: This session has no tool 'configure_board'. "
-        "It belongs to the toolset 'admin': set TOOLSETS to show it."
+        f"It belongs to the toolset 'admin': {CHOOSING.get(door, OVER_HTTP)} to show it."
     )
     assert await refused(client, "create_ticket", title="A ticket", prio="high") == (
         "unknown_argument: create_ticket does not take prio. Nothing was changed. Its arguments "

@@ -24,7 +24,7 @@ async def test_a_client_of_either_era_is_served(database_url: URL, door: Door, m
         assert client.protocol_version == ERAS[mode]
         await use_prompts(client)
         await work_on_tickets(client)
-        await be_told_what_is_wrong(client)
+        await be_told_what_is_wrong(client, door)
 
 
 async def test_a_client_that_asks_for_the_newest_era_gets_it(database_url: URL) -> None:

@@ -65,6 +65,7 @@ from hephaestus_tickets.domain.lifecycle import (
 from hephaestus_tickets.domain.planning import InvalidPlan
 from hephaestus_tickets.domain.together import NamedTwice, PlanRefused, SeveralWorkflows
 from hephaestus_tickets.domain.vocabulary import Category
+from hephaestus_tickets.http.health import MetricsDenied
 from hephaestus_tickets.http.identity import InvalidHeader
 from hephaestus_tickets.http.routes import InvalidIfMatch, NotJson
 from hephaestus_tickets.operations import InvalidArguments, UnknownArgument, UnknownTool
@@ -147,6 +148,7 @@ EXAMPLES: tuple[TicketError, ...] = (
     ),
     InvalidWorkflowId("my workflow"),
     MetadataTooLarge(5_120),
+    MetricsDenied(),
     NamedTwice("ticket-12"),
     NotNullable(["title", "priority"]),
     OutcomeUnknown(),

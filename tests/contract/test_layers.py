@@ -43,7 +43,7 @@ SIDEWAYS = {
     "scripts": "app migrations",
     "app": "migrations",
     "http": "server",
-    "queries": "models",
+    "queries": "models db",
 }
 
 # What single modules need beyond their layer.

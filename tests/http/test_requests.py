@@ -93,8 +93,9 @@ async def test_each_request_has_a_number_that_its_answer_and_the_log_name(
         answer = await rest.get("/nowhere", headers=header("X-Request-Id", odd))
         assert len(answer.headers["x-request-id"]) == 16, odd
     logged = [json.loads(each.message) for each in caplog.records if each.name.endswith(".calls")]
-    assert [each["request"] for each in logged] == ["my.number-1", "over-mcp", "over-sse"]
-    assert [(each["operation"], each["outcome"]) for each in logged] == [
+    assert [each["request"] for each in logged[:3]] == ["my.number-1", "over-mcp", "over-sse"]
+    assert [each["outcome"] for each in logged[3:]] == ["no_such_route"] * 5
+    assert [(each["operation"], each["outcome"]) for each in logged[:3]] == [
         ("list_workflows", "ok")
     ] * 3
 

@@ -110,6 +110,19 @@ async def test_a_unit_that_is_cut_off_is_done_again_and_exactly_once(
     assert await agents(desk, name) == 1
 
 
+async def test_a_connection_that_was_lost_while_idle_meets_no_unit(desk: Desk, url: URL) -> None:
+    async def work(unit: UnitOfWork) -> int:
+        attempts.append(len(attempts))
+        return await backend(unit)
+
+    attempts: list[int] = []
+    lost = await desk.calls.units.run(desk.caller, work)
+    terminate(url, lost)
+    run = desk.calls.units.run(desk.caller, work, effect=Effect.OUTPUT)
+    assert await run != lost
+    assert len(attempts) == 2
+
+
 async def test_a_unit_that_is_cut_off_each_time_is_given_up(desk: Desk, url: URL) -> None:
     work, attempts = cut_off(url, "cut off for ever", terminate, times=9)
     refusal = await outcome_of(desk.calls.units.run(desk.caller, work))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from hephaestus_tickets.domain.errors import TicketError
@@ -91,6 +93,32 @@ async def test_every_connection_waits_with_a_bound(desk: Desk) -> None:
 
     shown = await desk.calls.units.run(desk.caller, work)
     assert shown == ["20s", "1min", "UTC", "hephaestus-tickets"]
+
+
+async def test_what_only_reads_begins_no_transaction(desk: Desk) -> None:
+    async def work(unit: UnitOfWork) -> set[datetime]:
+        return {(await unit.session.scalars(select(func.now()))).one() for _ in range(2)}
+
+    assert len(await desk.calls.units.read(desk.caller, work)) == 2
+    assert len(await desk.calls.units.run(desk.caller, work)) == 1
+
+
+async def test_plans_are_kept_of_those_statements_alone_that_find_rows_by_keys(
+    desk: Desk,
+) -> None:
+    ticket = await desk.make_ticket()
+    for _ in range(20):
+        await desk.get_ticket(ticket_id=ticket)
+        await desk.get_tickets()
+
+    async def kept(unit: UnitOfWork) -> list[str]:
+        return list(
+            await unit.session.scalars(text("SELECT statement FROM pg_prepared_statements"))
+        )
+
+    statements = await desk.calls.units.read(desk.caller, kept)
+    assert any("AS it" in statement for statement in statements)
+    assert not any("count(*) AS total" in statement for statement in statements)
 
 
 async def test_a_fault_of_ours_is_not_dressed_up_as_a_refusal(desk: Desk) -> None:
