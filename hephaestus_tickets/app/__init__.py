@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings
 from sqlalchemy import URL
 
 from hephaestus_tickets.adapters.embeddings import EmbeddingSettings
+from hephaestus_tickets.adapters.git import GitSettings
 from hephaestus_tickets.adapters.vectors import QdrantSettings
 from hephaestus_tickets.app.claims import ClaimSettings
 from hephaestus_tickets.app.http_settings import HttpSettings
@@ -38,6 +39,7 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     QdrantSettings,
     EmbeddingSettings,
     SearchSettings,
+    GitSettings,
     ClaimSettings,
     HttpSettings,
 )

@@ -27,7 +27,7 @@ class FileStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileChange:
-    """One file of a commit; `old_path` of one renamed or copied.
+    r"""One file of a commit; `old_path` of one renamed or copied.
 
     Bytes of a path that are not UTF-8 are written as \\xff. Lines are not counted in binary files.
     """

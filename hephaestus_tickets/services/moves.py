@@ -10,6 +10,7 @@ from sqlalchemy import update
 
 from hephaestus_tickets.domain.board import Column
 from hephaestus_tickets.domain.changes import Change
+from hephaestus_tickets.domain.commits import parsed_sha
 from hephaestus_tickets.domain.ids import public_id, ticket_id
 from hephaestus_tickets.domain.lifecycle import (
     Move,
@@ -23,7 +24,7 @@ from hephaestus_tickets.models import TicketRow
 from hephaestus_tickets.queries import graph, tickets
 from hephaestus_tickets.services.claims import admit_writer, drop
 from hephaestus_tickets.services.lookup import Located, hold_workflow
-from hephaestus_tickets.services.recording import Recorder, parsed_sha
+from hephaestus_tickets.services.recording import Recorder
 from hephaestus_tickets.services.unit_of_work import Outdated, UnitOfWork
 from hephaestus_tickets.services.versions import check_version
 

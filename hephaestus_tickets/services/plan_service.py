@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hephaestus_tickets.domain.commits import parsed_sha
 from hephaestus_tickets.domain.ids import ticket_id
 from hephaestus_tickets.domain.lifecycle import check_comment, plan_resolution
 from hephaestus_tickets.domain.vocabulary import Category, CommentType
@@ -19,7 +20,6 @@ from hephaestus_tickets.services.lookup import Located, workflow_for_write
 from hephaestus_tickets.services.moves import Moved, MoveOrder, move_ticket
 from hephaestus_tickets.services.plan_views import plan_reply, resolved_reply
 from hephaestus_tickets.services.planning import drafted, insert_plan, lay_out
-from hephaestus_tickets.services.recording import parsed_sha
 from hephaestus_tickets.services.together import (
     all_or_none,
     hold_targets,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,32 +11,12 @@ from sqlalchemy.dialects.postgresql import insert
 
 from hephaestus_tickets.db import INDEX_CHANNEL
 from hephaestus_tickets.domain.changes import Change
-from hephaestus_tickets.domain.errors import Invalid
-from hephaestus_tickets.domain.text import one_line
 from hephaestus_tickets.domain.vocabulary import ChangeType, CommentType, LinkMethod
 from hephaestus_tickets.models import JOB_VERSIONS, CommentRow, CommitRow, HistoryRow, IndexJobRow
 from hephaestus_tickets.services.keyword_index import comment_words, write_words
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 
-_SHA = re.compile("[0-9a-f]{7,64}")
 _KINDS = {"assigned_agent_id": ChangeType.ASSIGNED, "status": ChangeType.STATUS_CHANGED}
-
-
-class InvalidCommitSha(Invalid):
-    def __init__(self, commit_sha: str) -> None:
-        self.commit_sha = commit_sha
-        super().__init__(
-            f"'{one_line(commit_sha, 80)}' is not a commit sha: give 7 to 64 hexadecimal digits, "
-            "as `git rev-parse HEAD` prints them."
-        )
-
-
-def parsed_sha(commit_sha: str) -> str:
-    """The sha in lower case. Raises InvalidCommitSha."""
-    sha = commit_sha.strip().lower()
-    if not _SHA.fullmatch(sha):
-        raise InvalidCommitSha(commit_sha)
-    return sha
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hephaestus_tickets.domain.commits import parsed_sha
 from hephaestus_tickets.domain.errors import Invalid
 from hephaestus_tickets.domain.ids import ticket_id
 from hephaestus_tickets.domain.vocabulary import CommentType
@@ -12,7 +13,7 @@ from hephaestus_tickets.queries.tickets import database_clock, lock_ticket
 from hephaestus_tickets.schemas.replies import CommitLinked
 from hephaestus_tickets.services.claims import renew_if_held
 from hephaestus_tickets.services.lookup import Located, ticket_for_write
-from hephaestus_tickets.services.recording import Recorder, parsed_sha
+from hephaestus_tickets.services.recording import Recorder
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 
 

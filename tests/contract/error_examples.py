@@ -42,6 +42,14 @@ from hephaestus_tickets.domain.claims import (
     NotClaimed,
     NothingReady,
 )
+from hephaestus_tickets.domain.commits import (
+    AmbiguousCommit,
+    BranchNotFound,
+    CommitNotFound,
+    CommitRequired,
+    InvalidCommitSha,
+    RepositoryUnavailable,
+)
 from hephaestus_tickets.domain.cursor import InvalidCursor
 from hephaestus_tickets.domain.errors import TicketError
 from hephaestus_tickets.domain.lifecycle import (
@@ -66,7 +74,6 @@ from hephaestus_tickets.services.duplicates import DuplicateTicket
 from hephaestus_tickets.services.edges import ResolvedCannotBeBlocked
 from hephaestus_tickets.services.lookup import AmbiguousTicket, TicketNotFound, WorkflowNotActive
 from hephaestus_tickets.services.once import IdempotencyKeyReused
-from hephaestus_tickets.services.recording import InvalidCommitSha
 from hephaestus_tickets.services.remarks import EmptyComment
 from hephaestus_tickets.services.semantic import SearchUnavailable
 from hephaestus_tickets.services.ticket_history_service import (
@@ -104,6 +111,7 @@ _CLAIM = Claim(
 EXAMPLES: tuple[TicketError, ...] = (
     AccessDenied("configure_board", Access.WRITE),
     AgentMismatch("builder", "planner"),
+    AmbiguousCommit("0a1b2c3"),
     AlreadyResolved("ticket-12", "done"),
     AmbiguousTicket("bd-17", [("ticket-3", "default"), ("ticket-88", "imported")]),
     BlockerCycle(["ticket-1", "ticket-2", "ticket-3", "ticket-1"]),
@@ -111,7 +119,10 @@ EXAMPLES: tuple[TicketError, ...] = (
     ClaimHeld("ticket-12", _CLAIM, _NOW, is_own=False),
     ClaimLost("ticket-12", 7),
     ColumnInUse({"review": ["ticket-4", "ticket-5"]}, {"review": 12}),
+    BranchNotFound("release"),
     CommentRequired(),
+    CommitNotFound("0a1b2c3d"),
+    CommitRequired("ticket-12", "done", "main", ["0a1b2c3d" * 5]),
     ConstraintConflict(
         "fk_tickets_parent_ticket_id", CONSTRAINTS["fk_tickets_parent_ticket_id"][1]
     ),
@@ -156,6 +167,7 @@ EXAMPLES: tuple[TicketError, ...] = (
     NothingReady("default", is_narrowed=True),
     DuplicateTicket("ticket-12", "Add the users table", "backlog"),
     EmbeddingUnavailable("the embedding server cannot be reached"),
+    RepositoryUnavailable("git is not installed on the server"),
     ReopenNotAllowed("ticket-12", "done"),
     SearchUnavailable("the vector store cannot be reached"),
     ResolvedCannotBeBlocked("ticket-12", ["ticket-7"]),

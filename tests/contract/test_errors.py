@@ -31,7 +31,8 @@ WAYS_ON = re.compile(
     r"\b(Use|Resolve|Read|Find|Name|Leave|Move|Choose|Pass|Put|Start|Create|Reopen|Fields|Set"
     r"|Known|Its arguments|try again|reopen|retry|say why|can move to|are the most|name one"
     r"|set it active|give 7 to 64|use up to|needs text|Nothing was changed"
-    r"|must stay|stay within|lists them)\b"
+    r"|must stay|stay within|lists them|give more digits|Push or fetch|administrator can"
+    r"|Merge the work|works without it)\b"
 )
 examples = pytest.mark.parametrize("example", EXAMPLES, ids=lambda each: each.code)
 

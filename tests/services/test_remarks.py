@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from hephaestus_tickets.domain.commits import InvalidCommitSha
 from hephaestus_tickets.operations import InvalidArguments
-from hephaestus_tickets.services.recording import InvalidCommitSha
 from hephaestus_tickets.services.remarks import EmptyComment
 from tests.factories import Desk
 from tests.services.actors import Sql

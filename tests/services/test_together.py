@@ -9,10 +9,10 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import URL
 
+from hephaestus_tickets.domain.commits import InvalidCommitSha
 from hephaestus_tickets.domain.lifecycle import CommentRequired
 from hephaestus_tickets.domain.together import PlanRefused, SeveralWorkflows
 from hephaestus_tickets.operations import InvalidArguments, Operation
-from hephaestus_tickets.services.recording import InvalidCommitSha
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 from tests.factories import BY_NAME, Desk, Json
 from tests.services.actors import Sql, meeting, open_desks, together

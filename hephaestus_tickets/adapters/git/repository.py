@@ -11,7 +11,7 @@ from hephaestus_tickets.domain.commits import Commit, CommitDiff, DiffWindow, Lo
 class Repository(Protocol):
     """One repository; `key` tells it from others and stays, whatever names it.
 
-    Every method starts one git process, which ends with it, and may raise RepositoryUnavailable.
+    What a method starts of git ends with it; each may raise RepositoryUnavailable.
     A sha is 7 to 64 hexadecimal digits in lower case; a branch is named without refs/heads/, and
     empty is the one that is checked out (HEAD).
     """
@@ -32,7 +32,10 @@ class Repository(Protocol):
         ...
 
     async def reachable(self, shas: Iterable[str], tip: str) -> set[str]:
-        """Those of these commits that `tip` is or comes from; full shas, of this repository or not."""
+        """Those of these commits that `tip` is or comes from.
+
+        They are full shas, of this repository or not.
+        """
         ...
 
     def log(self, tip: str, since: str) -> AsyncGenerator[LoggedCommit]:
@@ -44,7 +47,10 @@ class Repository(Protocol):
 
 
 class Repositories(Protocol):
-    """The repositories of a process; `has_default` where workflows without one of their own use GIT_REPOSITORY."""
+    """The repositories of a process.
+
+    `has_default` where workflows without one of their own use GIT_REPOSITORY.
+    """
 
     @property
     def has_default(self) -> bool: ...
