@@ -66,12 +66,13 @@ async def once(
 ) -> R:
     """What `call` does and answers, or what it answered before. Raises IdempotencyKeyReused."""
 
-    def hold(_: Session, __: SessionTransaction, connection: Connection) -> None:
-        _hold(connection, key)
+    def hold(_: Session, begun: SessionTransaction, connection: Connection) -> None:
+        if not begun.nested:
+            _hold(connection, key)
 
     # With the first statement, whichever that is: what a call waits for before it, it waits for
-    # without a connection.
-    event.listen(work.session.sync_session, "after_begin", hold, once=True)
+    # without a connection. One that rests in between holds the key anew.
+    event.listen(work.session.sync_session, "after_begin", hold)
     try:
         reply = await call(work)
     except _Replayed as before:
