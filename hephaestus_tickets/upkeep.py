@@ -7,14 +7,21 @@ import logging
 from functools import partial
 
 from anyio import CancelScope
+from sqlalchemy import Update
 
 from hephaestus_tickets.domain.caller import Caller
 from hephaestus_tickets.domain.claims import TRACKER
+from hephaestus_tickets.domain.commits import (
+    AmbiguousCommit,
+    CommitNotFound,
+    RepositoryUnavailable,
+)
 from hephaestus_tickets.domain.indexing import pause_after_failure
-from hephaestus_tickets.queries import boards, claims, idempotency
+from hephaestus_tickets.queries import boards, claims, commits, idempotency
 from hephaestus_tickets.queries.tickets import database_clock
 from hephaestus_tickets.services.claims import expire as end_claim
-from hephaestus_tickets.services.lookup import parsed_workflow
+from hephaestus_tickets.services.commit_links import repository_of, verify_link
+from hephaestus_tickets.services.lookup import parsed_workflow, workflow_for_read
 from hephaestus_tickets.services.once import KEPT_SECONDS
 from hephaestus_tickets.services.recording import Recorder
 from hephaestus_tickets.services.unit_of_work import UnitOfWork, Units
@@ -23,6 +30,7 @@ logger = logging.getLogger("hephaestus_tickets.upkeep")
 
 EVERY_S = 2.0
 FORGETS_EVERY_S = 600.0
+VERIFIES_EVERY_S = 30.0
 MOST_AT_ONCE = 100
 _CALLER = Caller(agent_id=TRACKER)
 
@@ -35,7 +43,7 @@ class Upkeep:
 
     async def run(self) -> None:
         """Until it is cancelled; whatever goes wrong is logged and tried again, later and later."""
-        failures, forgot_at = 0, 0.0
+        failures, forgot_at, verified_at = 0, 0.0, 0.0
         while True:
             try:
                 while await self.expire():
@@ -44,6 +52,9 @@ class Upkeep:
                 if not forgot_at or now - forgot_at >= FORGETS_EVERY_S:
                     await self.forget()
                     forgot_at = now
+                if not verified_at or now - verified_at >= VERIFIES_EVERY_S:
+                    await self.verify()
+                    verified_at = now
                 failures = 0
             except Exception:  # the one loop that must outlive every fault
                 failures += 1
@@ -62,6 +73,21 @@ class Upkeep:
                 [await self._units.run(_CALLER, partial(expire, each)) for each in workflows]
             )
         raise AssertionError("a shielded scope is never cut short")
+
+    async def verify(self) -> int:
+        """Looks unverified commits up that are due, at most a batch; how many were found.
+
+        One that is not there, or whose repository is not, is looked up later and later.
+        """
+        repositories = self._units.repositories
+        if not repositories.is_open:
+            return 0
+        taken = commits.take_unverified(MOST_AT_ONCE, has_default=repositories.has_default)
+        links = await self._units.run(_CALLER, partial(_taken, taken))
+        found = 0
+        for number, sha, workflow_id in links:
+            found += await self._units.run(_CALLER, partial(_verify, number, sha, workflow_id))
+        return found
 
     async def forget(self) -> None:
         """Deletes idempotency keys that no call can repeat any more."""
@@ -88,3 +114,26 @@ async def expire(workflow_id: str, work: UnitOfWork) -> int:
         await recorder.to_index(ticket.id)
         logger.info("the claim of ticket-%d is over", ticket.id)
     return len(lapsed)
+
+
+async def _taken(statement: Update, work: UnitOfWork) -> list[tuple[int, str, str]]:
+    """(link, sha, workflow)."""
+    numbers = list(await work.session.scalars(statement))
+    rows = await work.session.execute(commits.links_with_workflow(numbers))
+    return [(number, sha, workflow_id) for number, sha, workflow_id in rows]
+
+
+async def _verify(number: int, sha: str, workflow_id: str, work: UnitOfWork) -> bool:
+    """No connection is held while git is asked; the link may be verified or gone after that."""
+    workflow = await workflow_for_read(work, workflow_id)
+    await work.rest()
+    try:
+        repository = repository_of(work, workflow)
+        facts = None if repository is None else await repository.commit(sha)
+    except (RepositoryUnavailable, CommitNotFound, AmbiguousCommit):
+        return False
+    row = (await work.session.scalars(commits.lock_link(number))).first()
+    if facts is None or row is None:
+        return False
+    await verify_link(work, row, facts)
+    return True

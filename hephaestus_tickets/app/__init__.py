@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings
 from sqlalchemy import URL
 
 from hephaestus_tickets.adapters.embeddings import EmbeddingSettings
-from hephaestus_tickets.adapters.git import GitSettings
+from hephaestus_tickets.adapters.git import GitSettings, open_repositories
 from hephaestus_tickets.adapters.vectors import QdrantSettings
 from hephaestus_tickets.app.claims import ClaimSettings
 from hephaestus_tickets.app.http_settings import HttpSettings
@@ -103,5 +103,6 @@ def migrate(url: URL) -> bool:
 @asynccontextmanager
 async def open_calls(url: URL, semantic: Semantic | None = None) -> AsyncGenerator[Calls]:
     leases = ClaimSettings().leases()
-    async with open_pool(url) as database:
-        yield Calls(Units(database, semantic, leases))
+    with open_repositories(GitSettings()) as repositories:
+        async with open_pool(url) as database:
+            yield Calls(Units(database, semantic, leases, repositories))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hephaestus_tickets.domain.errors import Conflict, Invalid
+from hephaestus_tickets.domain.mentions import pattern_faults
 from hephaestus_tickets.domain.text import comma_list
 from hephaestus_tickets.domain.vocabulary import Category
 
@@ -165,6 +166,7 @@ def _transition_faults(board: Board) -> Iterable[str]:
 
 
 def _commit_faults(board: Board) -> Iterable[str]:
+    yield from pattern_faults(board.settings.commit_patterns)
     required = board.settings.require_commit_on_done
     for status in required if isinstance(required, tuple) else ():
         if status not in board.statuses_in(Category.DONE):

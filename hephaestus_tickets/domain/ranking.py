@@ -22,11 +22,12 @@ _MIDDLE = 5.0
 
 
 class KeywordScore(NamedTuple):
-    """BM25, how much of the query's first line a ticket has, and whether its comments have any."""
+    """BM25, how much of the query's first line a ticket has, and where else it has any."""
 
     bm25: float
     cover: float = 0.0
     is_in_comment: bool = False
+    is_in_commit: bool = False
 
 
 KeywordLeg = Mapping[int, KeywordScore]

@@ -211,6 +211,8 @@ def _commit(row: CommitRow) -> CommitRecord:
         deletions=row.deletions,
         files_list=row.files_list,
         link_method=LinkMethod(row.link_method),
+        author=row.author,
+        parents=row.parents,
         verified=row.verified,
         linked_at=row.linked_at,
     )

@@ -98,8 +98,17 @@ class CommitRecord(Record):
     deletions: Count | None = None
     files_list: Stored = None
     link_method: LinkMethod = LinkMethod.IMPORTED
+    author: Text | None = None
+    parents: Stored = None
     verified: bool = False
     linked_at: AwareDatetime
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has all that a verified commit is to have."""
+        facts = (self.author, self.committed_at, self.parents, self.files_list)
+        counts = (self.files_changed, self.insertions, self.deletions)
+        return None not in (*facts, *counts)
 
 
 class ChangeRecord(Record):

@@ -79,7 +79,9 @@ def commit_rows(commits: Iterable[CommitRecord], number: int) -> Iterable[Row]:
             "deletions": commit.deletions,
             "files_list": commit.files_list,
             "link_method": commit.link_method,
-            "verified": commit.verified,
+            "author": commit.author,
+            "parents": commit.parents,
+            "verified": commit.verified and commit.is_whole,
             "linked_at": moment_text(commit.linked_at),
         }
 

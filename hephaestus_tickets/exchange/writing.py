@@ -31,7 +31,7 @@ from hephaestus_tickets.models import (
     TicketRow,
 )
 from hephaestus_tickets.queries import exchange
-from hephaestus_tickets.services.keyword_index import Words, comment_words, write_words
+from hephaestus_tickets.services.keyword_index import Words, write_words, written_words
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 
 JSON_BYTES = 8_000_000
@@ -89,8 +89,7 @@ async def insert_tickets(
     await insert_rows(work, IndexJobRow, jobs)
     work.wakes.add(INDEX_CHANNEL)
     words = [Words(number, 0, weights_of(record)) for number, record in numbered]
-    rows = await work.session.execute(exchange.comment_texts(list(records)))
-    await write_words(work, [*words, *(comment_words(*row) for row in rows)])
+    await write_words(work, [*words, *await written_words(work, list(records))])
 
 
 async def insert_edges(work: UnitOfWork, workflow_id: str, plan: EdgePlan) -> None:

@@ -1,6 +1,7 @@
 """What is kept about a ticket: comments, history, commit links, index jobs; and about writes."""
 
 from datetime import datetime
+from typing import cast
 
 from sqlalchemy import (
     DDL,
@@ -127,6 +128,21 @@ class CommitRow(Base):
     author: Mapped[str | None]
     parents: Mapped[Json] = mapped_column(JSONB(none_as_null=True), nullable=True)
     checked_at: Mapped[datetime | None]  # when an unverified one was last looked for
+
+    @property
+    def paths(self) -> list[str]:
+        """Of the files that are kept; an import may have brought anything."""
+        files = cast("list[object]", self.files_list) if _is_list(self.files_list) else []
+        return [path for file in files if (path := _path(file))]
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list)
+
+
+def _path(file: object) -> str:
+    named = cast("dict[str, object]", file).get("path") if isinstance(file, dict) else file
+    return named if isinstance(named, str) else ""
 
 
 class CommitScanRow(Base):

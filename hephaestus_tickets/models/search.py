@@ -23,6 +23,8 @@ from hephaestus_tickets.models.declarative import CLOCK, Base
 class PostingRow(Base):
     """How often a term stands in a ticket's own text (`comment_id` 0) or in one of its comments.
 
+    Or in a commit that is linked to it: then `comment_id` is the link's number, negative.
+
     No foreign key: a hundred checks for each ticket would take longer than to write it, and
     what postings name is never deleted.
     """

@@ -10,6 +10,7 @@ from hephaestus_tickets.domain.text import comma_list, quotable
 from hephaestus_tickets.operations.operation import Operation, Toolset
 from hephaestus_tickets.services.board_service import BoardService
 from hephaestus_tickets.services.claim_service import ClaimService
+from hephaestus_tickets.services.commit_service import CommitService
 from hephaestus_tickets.services.plan_service import PlanService
 from hephaestus_tickets.services.ticket_history_service import TicketHistoryService
 from hephaestus_tickets.services.ticket_search_service import TicketSearchService
@@ -253,6 +254,13 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/tickets/resolve-many",
         toolset="plan",
         is_destructive=True,
+    ),
+    Operation(
+        service=CommitService,
+        method=CommitService.get_commit_diff,
+        verb="GET",
+        path="/tickets/commit-diff/{commit_sha}",
+        kind="read",
     ),
 )
 

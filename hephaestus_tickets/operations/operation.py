@@ -19,6 +19,7 @@ from hephaestus_tickets.schemas.parameters import IdempotencyKey
 from hephaestus_tickets.schemas.replies import Reply
 from hephaestus_tickets.services.board_service import BoardService
 from hephaestus_tickets.services.claim_service import ClaimService
+from hephaestus_tickets.services.commit_service import CommitService
 from hephaestus_tickets.services.plan_service import PlanService
 from hephaestus_tickets.services.ticket_history_service import TicketHistoryService
 from hephaestus_tickets.services.ticket_search_service import TicketSearchService
@@ -34,6 +35,7 @@ Service: TypeAlias = type[
     | TicketSearchService
     | ClaimService
     | PlanService
+    | CommitService
 ]
 # A bound service method: its keyword arguments are described by its own signature.
 Method = Callable[..., Awaitable[Reply]]

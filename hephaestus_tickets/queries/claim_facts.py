@@ -81,6 +81,12 @@ def _commits() -> Rows:
             CommitRow.agent_id,
             CommitRow.verified,
             CommitRow.linked_at,
+            CommitRow.link_method,
+            CommitRow.author,
+            CommitRow.committed_at,
+            CommitRow.files_changed,
+            CommitRow.insertions,
+            CommitRow.deletions,
         )
         .where(CommitRow.ticket_id == _number("ticket"))
         .order_by(CommitRow.linked_at.desc(), CommitRow.id.desc())

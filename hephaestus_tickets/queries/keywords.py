@@ -77,7 +77,7 @@ _RANKED = """
         SELECT ticket_id, comment_id, {score} AS score, sum(idf) FILTER (WHERE in_title) AS cover
         FROM totals CROSS JOIN ordered CROSS JOIN LATERAL (
             SELECT ticket_id, comment_id, frequency, length FROM keyword_postings AS each
-            WHERE workflow = :workflow AND each.term = ordered.term {comments}
+            WHERE workflow = :workflow AND each.term = ordered.term {texts}
             OFFSET 0  -- term by term: of many terms the planner would read every posting there is
         ) AS postings_of
         WHERE place <= {terms} AND (place = 1 OR postings <= {postings}) AND NOT is_idle
@@ -87,7 +87,7 @@ _RANKED = """
            coalesce(max(score) FILTER (WHERE comment_id = 0), 0)
            + {share} * coalesce(max(score) FILTER (WHERE comment_id <> 0), 0) AS score,
            coalesce(max(cover) FILTER (WHERE comment_id = 0), 0) AS cover,
-           bool_or(comment_id <> 0) AS is_in_comment,
+           bool_or(comment_id > 0) AS is_in_comment, bool_or(comment_id < 0) AS is_in_commit,
            (SELECT tickets FROM totals) AS tickets, (SELECT average FROM totals) AS average
     FROM texts GROUP BY ticket_id
 """
@@ -102,19 +102,19 @@ _COUNTED = """
 def found_by_keywords(
     conditions: Iterable[ColumnElement[bool]], *, counts: bool, with_comments: bool, limit: int
 ) -> Rows:
-    """(ticket_id, score, cover, is_in_comment, tickets, average) of a workflow's best tickets.
+    """(ticket_id, score, cover, is_in_comment, is_in_commit, tickets, average) of the best tickets.
 
-    The best come first. `cover` is the idf of the query's title terms that the ticket has, whatever
-    their frequency. Takes `:workflow` (its number) and `:terms` with their `:weights` and whether
-    each is `:in_title`; and the number of the workflow's `:tickets` and the `:average` length of
-    one, or, where it `counts` both itself, the `:workflow_id`. Every condition on the ticket is
-    applied before the best are chosen.
+    Of a workflow, the best first. `cover` is the idf of the query's title terms that the ticket
+    has, whatever their frequency. Takes `:workflow` (its number) and `:terms` with their `:weights`
+    and whether each is `:in_title`; and the number of the workflow's `:tickets` and the `:average`
+    length of one, or, where it `counts` both itself, the `:workflow_id`. Every condition on the
+    ticket is applied before the best are chosen.
     """
     wanted = list(conditions)
     statement = _best(counts=counts, with_comments=with_comments, limit=limit)
     if not wanted:
         return statement
-    best = _ranked(counts=counts, with_comments=with_comments)
+    best = _ranked(counts=counts, texts=_texts(with_comments=with_comments))
     joined = _in_order(best, limit).join(TicketRow, TicketRow.id == best.c.ticket_id)
     return joined.where(*wanted)
 
@@ -122,14 +122,14 @@ def found_by_keywords(
 @cache
 def _best(*, counts: bool, with_comments: bool, limit: int) -> Rows:
     """Whatever the workflow, each term's postings are read by their key."""
-    best = _ranked(counts=counts, with_comments=with_comments)
+    best = _ranked(counts=counts, texts=_texts(with_comments=with_comments))
     return _in_order(best, limit).execution_options(**KEEPS_PLAN)
 
 
 @cache
 def shown_by_keywords(*, counts: bool, limit: int) -> Rows:
     """As `found_by_keywords` by the tickets' own texts, with the title and the status of each."""
-    best = _ranked(counts=counts, with_comments=False)
+    best = _ranked(counts=counts, texts="AND comment_id = 0")
     joined = _in_order(best, limit).join(TicketRow, TicketRow.id == best.c.ticket_id)
     return joined.add_columns(TicketRow.title, TicketRow.status).execution_options(**KEEPS_PLAN)
 
@@ -138,8 +138,13 @@ def _in_order(best: Subquery, limit: int) -> Rows:
     return select(best).order_by(best.c.score.desc(), best.c.ticket_id.desc()).limit(limit)
 
 
+def _texts(*, with_comments: bool) -> str:
+    """A ticket is found by its commits in any case."""
+    return "" if with_comments else "AND comment_id <= 0"
+
+
 @cache
-def _ranked(*, counts: bool, with_comments: bool) -> Subquery:
+def _ranked(*, counts: bool, texts: str) -> Subquery:
     """Built once: that takes longer than to run it on a small tracker."""
     statement = _RANKED.format(
         totals=_COUNTED if counts else _KNOWN,
@@ -150,7 +155,7 @@ def _ranked(*, counts: bool, with_comments: bool) -> Subquery:
         common=COMMON,
         terms=MOST_TERMS,
         postings=MOST_POSTINGS,
-        comments="" if with_comments else "AND comment_id = 0",
+        texts=texts,
     )
     known = [bindparam("tickets", type_=Integer), bindparam("average", type_=Double)]
     return (
@@ -167,6 +172,7 @@ def _ranked(*, counts: bool, with_comments: bool) -> Subquery:
             score=Double,
             cover=Double,
             is_in_comment=Boolean,
+            is_in_commit=Boolean,
             tickets=Integer,
             average=Double,
         )
@@ -190,8 +196,8 @@ INSERT_POSTINGS = text(
     bindparam("frequencies", type_=ARRAY(Integer)),
     bindparam("lengths", type_=ARRAY(Integer)),
 )
-# The postings of a ticket's own text; by its terms, which the key begins with.
+# The postings of one text of a ticket; by its terms, which the key begins with.
 DELETE_POSTINGS = text(
     f"DELETE FROM keyword_postings WHERE workflow = {_WORKFLOW} AND term = ANY(:terms) "  # noqa: S608 - as above
-    "AND ticket_id = :ticket AND comment_id = 0"
+    "AND ticket_id = :ticket AND comment_id = :comment"
 ).bindparams(bindparam("terms", type_=ARRAY(Text)))

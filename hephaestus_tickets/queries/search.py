@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import (
     ColumnElement,
     Select,
+    Subquery,
     and_,
     any_,
     func,
@@ -105,22 +106,40 @@ def shown(numbers: Sequence[int], workflow_id: str) -> Select[TicketRow]:
 
 def best_comments(workflow: int, terms: Sequence[str], numbers: Sequence[int]) -> Rows:
     """(ticket, text) of the comment of each ticket in which most of the terms stand, if any."""
-    counted = (
-        select(PostingRow.ticket_id, PostingRow.comment_id, func.count().label("terms"))
-        .where(
-            PostingRow.workflow == workflow,
-            PostingRow.term == any_(literal(list(terms), ARRAY(Text))),
-            PostingRow.ticket_id == any_(literal(list(numbers), ARRAY(BigInteger))),
-            PostingRow.comment_id != 0,
-        )
-        .group_by(PostingRow.ticket_id, PostingRow.comment_id)
-        .subquery()
-    )
+    counted = _counted(workflow, terms, numbers, PostingRow.comment_id > 0)
     return (
         select(counted.c.ticket_id, CommentRow.comment_text)
         .join(CommentRow, CommentRow.id == counted.c.comment_id)
         .ext(distinct_on(counted.c.ticket_id))
         .order_by(counted.c.ticket_id, counted.c.terms.desc(), CommentRow.id.desc())
+    )
+
+
+def best_commits(workflow: int, terms: Sequence[str], numbers: Sequence[int]) -> Rows:
+    """(ticket, message) of the commit linked to each ticket, likewise."""
+    counted = _counted(workflow, terms, numbers, PostingRow.comment_id < 0)
+    return (
+        select(counted.c.ticket_id, CommitRow.message)
+        .join(CommitRow, CommitRow.id == -counted.c.comment_id)
+        .ext(distinct_on(counted.c.ticket_id))
+        .order_by(counted.c.ticket_id, counted.c.terms.desc(), CommitRow.id.desc())
+    )
+
+
+def _counted(
+    workflow: int, terms: Sequence[str], numbers: Sequence[int], kind: ColumnElement[bool]
+) -> Subquery:
+    """(ticket_id, comment_id, terms): how many of the terms stand in each text of a kind."""
+    return (
+        select(PostingRow.ticket_id, PostingRow.comment_id, func.count().label("terms"))
+        .where(
+            PostingRow.workflow == workflow,
+            PostingRow.term == any_(literal(list(terms), ARRAY(Text))),
+            PostingRow.ticket_id == any_(literal(list(numbers), ARRAY(BigInteger))),
+            kind,
+        )
+        .group_by(PostingRow.ticket_id, PostingRow.comment_id)
+        .subquery()
     )
 
 

@@ -155,6 +155,12 @@ def _latest_commits() -> Rows:
             _text(CommitRow.message),
             CommitRow.verified,
             CommitRow.linked_at,
+            CommitRow.link_method,
+            CommitRow.author,
+            CommitRow.committed_at,
+            CommitRow.files_changed,
+            CommitRow.insertions,
+            CommitRow.deletions,
         )
         .where(CommitRow.ticket_id == _IT.id)
         .correlate(_IT)

@@ -29,7 +29,7 @@ from hephaestus_tickets.schemas.arguments import SortOrder
 
 CHANGE, COMMENT, COMMIT = 0, 1, 2
 SHORT = 200
-UNSHOWN = frozenset({"ticket_id", "xid", "files_list"})
+UNSHOWN = frozenset({"ticket_id", "xid", "files_list", "parents", "checked_at"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

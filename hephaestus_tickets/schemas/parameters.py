@@ -15,6 +15,7 @@ from hephaestus_tickets.schemas.types import (
     Offset,
     OptionalComment,
     SearchedText,
+    SourcePath,
     StorableObject,
     TicketRef,
     TicketRefs,
@@ -47,6 +48,9 @@ Reason = Annotated[OptionalComment, Field(min_length=1, max_length=2_000)]
 IdempotencyKey = Word  # the server's instructions say what it is for
 Sha = Annotated[Word, Field(description="7-64 hex digits")]
 ShaToLink = Annotated[Word | None, Field(description="Commit to link: 7-64 hex digits")]
+DiffPath = Annotated[SourcePath, Field(description="Only this file")]
+WithHunks = Annotated[bool, Field(description="false: only which files and how many lines")]
+FileLimit = Annotated[int, Field(ge=1, le=200)]
 Mentioned = Annotated[Mentions, Field(description="Agent ids")]
 Attached = Annotated[Attachments, Field(description="Paths or URLs")]
 DescriptionFrom = Annotated[

@@ -5,11 +5,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from hephaestus_tickets.domain.vocabulary import (
-    Category,
     CommentType,
     LinkKind,
+    LinkMethod,
     Priority,
-    WorkflowStatus,
 )
 from hephaestus_tickets.schemas.types import Timestamp
 
@@ -109,8 +108,14 @@ class CommitView(Reply):
     commit_sha: str
     message: str = ""
     agent_id: str
-    verified: bool = False
+    verified: bool = Field(default=False, description="Seen in the workflow's repository")
     linked_at: Timestamp
+    link_method: LinkMethod = LinkMethod.MANUAL
+    author: str | None = None
+    committed_at: Timestamp | None = None
+    files_changed: int | None = None
+    insertions: int | None = None
+    deletions: int | None = None
 
 
 class ChangeView(Reply):
@@ -161,6 +166,12 @@ class TimelineEntry(Reply):
     commit_sha: str | None = None
     message: str | None = None
     verified: bool = False
+    link_method: LinkMethod | None = None
+    author: str | None = None
+    committed_at: Timestamp | None = None
+    files_changed: int | None = None
+    insertions: int | None = None
+    deletions: int | None = None
     clipped: dict[str, int] = Field(
         default={}, description="Characters of each field that go on past what is shown"
     )
@@ -210,6 +221,9 @@ class StatusChanged(Written):
     blocked_tickets: list[str] = Field(default=[], description="Blocked again by the reopening")
     open_sub_tickets: list[str] = []
     comment_id: str | None = None
+    commit_sha: str | None = None
+    verified: bool = Field(default=False, description="The commit is in the repository")
+    unverified_because: str | None = None
     omitted: list[str] = []
 
 
@@ -218,6 +232,9 @@ class TicketResolved(Written):
     unblocked_tickets: list[str] = []
     open_sub_tickets: list[str] = []
     comment_id: str | None = None
+    commit_sha: str | None = None
+    verified: bool = Field(default=False, description="The commit is in the repository")
+    unverified_because: str | None = None
     omitted: list[str] = []
 
 
@@ -231,7 +248,9 @@ class CommentAdded(Written):
 
 
 class CommitLinked(Written):
-    commit_sha: str
+    commit_sha: str = Field(description="Whole where it is verified")
+    verified: bool = False
+    unverified_because: str | None = None
     already_linked: bool = False
 
 
@@ -249,7 +268,7 @@ class SearchHit(Reply):
     semantic_score: float | None = Field(default=None, description="Cosine of the meanings")
     keyword_score: float | None = Field(default=None, description="BM25, without a limit")
     matched_in: list[str] = Field(
-        default=[], description="title, description, tags, comment, ticket id, meaning"
+        default=[], description="title, description, tags, comment, commit, ticket id, meaning"
     )
     snippet: str = ""
 
@@ -270,48 +289,6 @@ class IndexQueued(WriteReply):
 class ChangeRecorded(WriteReply):
     ticket_id: str
     change_id: str
-
-
-class ColumnView(Reply):
-    id: str
-    name: str
-    category: Category
-    color: str | None = None
-    wip_limit: int | None = None
-    ticket_count: int = 0
-
-
-class BoardView(Reply):
-    workflow_id: str
-    name: str
-    workflow_status: WorkflowStatus
-    columns: list[ColumnView]
-    ticket_types: list[str]
-    default_ticket_type: str
-    initial_status: str
-    settings: dict[str, Json] = {}
-    version: int
-
-
-class BoardConfigured(WriteReply):
-    workflow_id: str
-    version: int
-    created: bool = False
-    columns: list[str]
-
-
-class WorkflowSummary(Reply):
-    workflow_id: str
-    name: str
-    status: WorkflowStatus
-    open_tickets: int
-    total_tickets: int
-
-
-class WorkflowList(Reply):
-    workflows: list[WorkflowSummary] = []
-    total_count: int
-    next_cursor: str | None = None
 
 
 class PlannedTicketView(Reply):

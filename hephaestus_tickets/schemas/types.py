@@ -82,6 +82,7 @@ TicketRef = Annotated[str, Storable, Stripped, Field(min_length=1, max_length=20
 # Tags are kept in the form in which they are compared, so that "API" and "api" are one tag.
 # The limits count the normal form, which can be eighteen times as long as what was sent.
 Tag = Annotated[str, Normalised, Storable, Printable, Field(min_length=1, max_length=50)]
+SourcePath = Annotated[str, Storable, Field(max_length=4_096)]
 Path = Annotated[str, Storable, Printable, Field(min_length=1, max_length=300)]
 
 Tags = Annotated[list[Tag], Field(max_length=30)]

@@ -25,6 +25,13 @@ from hephaestus_tickets.models import BoardRow, WorkflowRow
 from hephaestus_tickets.queries import boards
 from hephaestus_tickets.queries.tickets import database_clock
 from hephaestus_tickets.schemas.arguments import BoardColumn, BoardRules
+from hephaestus_tickets.schemas.board_replies import (
+    BoardConfigured,
+    BoardView,
+    ColumnView,
+    WorkflowList,
+    WorkflowSummary,
+)
 from hephaestus_tickets.schemas.parameters import (
     Actor,
     Columns,
@@ -32,13 +39,6 @@ from hephaestus_tickets.schemas.parameters import (
     NewWorkflowStatus,
     NextCursor,
     TicketTypes,
-)
-from hephaestus_tickets.schemas.replies import (
-    BoardConfigured,
-    BoardView,
-    ColumnView,
-    WorkflowList,
-    WorkflowSummary,
 )
 from hephaestus_tickets.schemas.types import Limit, Name, WorkflowId
 from hephaestus_tickets.services.lookup import parsed_board, workflow_for_read

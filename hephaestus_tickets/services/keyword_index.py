@@ -15,12 +15,16 @@ from hephaestus_tickets.queries.tickets import lock_ticket
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 
 _AT_ONCE = 50_000
+_SHORT_SHAS = (7, 8, 10, 12)
 _COLUMNS = ("terms", "tickets", "comments", "frequencies", "lengths")
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The terms of one text with their weights; of the ticket's own where `comment` is 0."""
+    """The terms of one text with their weights: of the ticket's own where `comment` is 0.
+
+    Of a comment where it is that one's number; of a commit link where it is that one's, negative.
+    """
 
     ticket: int
     comment: int
@@ -45,6 +49,12 @@ def own_words(ticket: TicketRow) -> Words:
 
 def comment_words(ticket: int, comment: int, comment_text: str) -> Words:
     return Words(ticket, comment, term_weights("", [comment_text]))
+
+
+def commit_words(ticket: int, commit: int, sha: str, message: str, paths: Iterable[str]) -> Words:
+    """Of a commit link, by its message, its paths and its sha, short as people write it too."""
+    shas = " ".join(dict.fromkeys([*(sha[:digits] for digits in _SHORT_SHAS), sha]))
+    return Words(ticket, -commit, term_weights("", [message, "\n".join(paths), shas]))
 
 
 def title_digest(title: str) -> bytes:
@@ -72,10 +82,33 @@ async def renew_words(work: UnitOfWork, ticket: TicketRow, before: Words) -> Non
     ticket.title_digest = title_digest(ticket.title)
     if before.weights == after.weights and ticket.word_count is not None:
         return
-    given = {"ticket": ticket.id, "terms": list(before.weights)}
-    await work.session.execute(keywords.DELETE_POSTINGS, given)
+    await _delete_words(work, before)
     await write_words(work, [after])
     ticket.word_count = after.count
+
+
+async def renew_commit_words(work: UnitOfWork, before: Words, after: Words | None) -> None:
+    await _delete_words(work, before)
+    if after is not None:
+        await write_words(work, [after])
+
+
+async def _delete_words(work: UnitOfWork, words: Words) -> None:
+    given = {"ticket": words.ticket, "comment": words.comment, "terms": list(words.weights)}
+    await work.session.execute(keywords.DELETE_POSTINGS, given)
+
+
+async def written_words(work: UnitOfWork, numbers: Sequence[int]) -> list[Words]:
+    """Of all comments and commit links of these tickets."""
+    comments = await work.session.execute(exchange.comment_texts(numbers))
+    links = await work.session.scalars(exchange.commits_for(numbers))
+    return [
+        *(comment_words(*row) for row in comments),
+        *(
+            commit_words(row.ticket_id, row.id, row.commit_sha, row.message, row.paths)
+            for row in links
+        ),
+    ]
 
 
 async def renew_postings(work: UnitOfWork, number: int) -> None:
@@ -83,6 +116,5 @@ async def renew_postings(work: UnitOfWork, number: int) -> None:
     ticket = (await work.session.scalars(lock_ticket(number))).one()
     own = own_words(ticket)
     await renew_words(work, ticket, own)
-    rows = await work.session.execute(exchange.comment_texts([number]))
-    await write_words(work, [own, *(comment_words(*row) for row in rows)])
+    await write_words(work, [own, *await written_words(work, [number])])
     ticket.word_count = own.count

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import update
 
 from hephaestus_tickets.domain.board import Column
 from hephaestus_tickets.domain.changes import Change
-from hephaestus_tickets.domain.commits import parsed_sha
 from hephaestus_tickets.domain.ids import public_id, ticket_id
 from hephaestus_tickets.domain.lifecycle import (
     Move,
@@ -23,7 +23,9 @@ from hephaestus_tickets.domain.vocabulary import ChangeType, CommentType
 from hephaestus_tickets.models import TicketRow
 from hephaestus_tickets.queries import graph, tickets
 from hephaestus_tickets.services.claims import admit_writer, drop
+from hephaestus_tickets.services.commit_links import CommitLink, write_link
 from hephaestus_tickets.services.lookup import Located, hold_workflow
+from hephaestus_tickets.services.proofs import Proof
 from hephaestus_tickets.services.recording import Recorder
 from hephaestus_tickets.services.unit_of_work import Outdated, UnitOfWork
 from hephaestus_tickets.services.versions import check_version
@@ -42,7 +44,9 @@ class MoveOrder:
     agent_id: str
     comment: str
     comment_type: CommentType
-    commit_sha: str | None
+    commit: CommitLink | None = None
+    # What is known of its commits on the board's branch; None where that was not looked at.
+    proof: Proof | None = None
     expected_version: int | None = None
     claim_token: int | None = None
 
@@ -58,6 +62,16 @@ class Moved:
     open_sub_tickets: list[str]
     comment_id: str | None
     omitted: list[str]
+
+    @property
+    def told(self) -> dict[str, Any]:  # Any: fields of a reply
+        """What every reply to a move tells of it."""
+        return {
+            "unblocked_tickets": self.unblocked,
+            "open_sub_tickets": self.open_sub_tickets,
+            "comment_id": self.comment_id,
+            "omitted": self.omitted,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +91,6 @@ class _Standing:
 
 async def move_ticket(work: UnitOfWork, located: Located, order: MoveOrder) -> Moved:
     """Lock, look, decide, apply, record."""
-    sha = parsed_sha(order.commit_sha) if order.commit_sha else None
     ticket, dependents = await _locked(work, located, order.target)
     await check_version(work, ticket, order.expected_version)
     standing = await _look(work, located, order.target)
@@ -89,12 +102,13 @@ async def move_ticket(work: UnitOfWork, located: Located, order: MoveOrder) -> M
     move = order.decide(facts_of(ticket), standing.open_blockers, standing.now)
     if move.changes_status:
         check_wip_limit(order.target, standing.in_column - has_left)
+        _check_proof(located, order)
     check_comment(located.workflow.board, order.comment, changes_status=move.changes_status)
     unblocked, blocked = await _cascade(recorder, located.id, move, dependents)
     _apply(ticket, move, standing)
     _record(recorder, ticket, move)
     comment = await recorder.comment(ticket.id, order.comment, order.comment_type)
-    linked = sha is not None and await recorder.commit(ticket.id, sha)
+    linked = order.commit is not None and await write_link(recorder, ticket.id, order.commit)
     if move.changes_status or comment or linked:
         ticket.updated_at = standing.now
         await recorder.to_index(ticket.id)
@@ -112,6 +126,15 @@ async def move_ticket(work: UnitOfWork, located: Located, order: MoveOrder) -> M
             *_too_many("open_sub_tickets", open_sub_tickets, ticket.id),
         ],
     )
+
+
+def _check_proof(located: Located, order: MoveOrder) -> None:
+    """Where the board has begun to want a commit since it was read, all is read again."""
+    if not located.workflow.board.requires_commit(order.target.id):
+        return
+    if order.proof is None:
+        raise Outdated
+    order.proof.check(ticket_id(located.id), order.target.id)
 
 
 def _too_many(name: str, tickets: list[str], ticket: int) -> Iterable[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hephaestus_tickets.domain.commits import parsed_sha
+from dataclasses import replace
+
 from hephaestus_tickets.domain.ids import ticket_id
 from hephaestus_tickets.domain.lifecycle import check_comment, plan_resolution
 from hephaestus_tickets.domain.vocabulary import Category, CommentType
@@ -16,10 +17,12 @@ from hephaestus_tickets.schemas.replies import (
     TicketUpdated,
 )
 from hephaestus_tickets.schemas.types import WorkflowId
+from hephaestus_tickets.services.commit_links import given_commit
 from hephaestus_tickets.services.lookup import Located, workflow_for_write
 from hephaestus_tickets.services.moves import Moved, MoveOrder, move_ticket
 from hephaestus_tickets.services.plan_views import plan_reply, resolved_reply
 from hephaestus_tickets.services.planning import drafted, insert_plan, lay_out
+from hephaestus_tickets.services.proofs import proofs
 from hephaestus_tickets.services.together import (
     all_or_none,
     hold_targets,
@@ -100,6 +103,7 @@ class PlanService:
         agent_id: Actor = None,
         resolution_comment: Resolution = "",
         commit_sha: ShaToLink = None,
+        allow_unverified: bool = False,
         dry_run: DryRun = False,
     ) -> TicketsResolved:
         """Finish up to 200 tickets of one workflow, blockers first, all or none.
@@ -109,8 +113,12 @@ class PlanService:
         the error tells every ticket that is in the way.
         """
         actor = self._work.caller.actor(agent_id)
-        sha = parsed_sha(commit_sha) if commit_sha else None
+        link = await given_commit(self._work, ticket_ids[0], commit_sha, allow_unverified)
         targets = await hold_targets(self._work, ticket_ids)
+        target = targets.workflow.board.first(Category.DONE)
+        known = await proofs(self._work, targets.workflow, target, targets.numbers, link)
+        if known is not None:  # git was asked, and nothing is held any more
+            targets = await hold_targets(self._work, ticket_ids)
         board = targets.workflow.board
         check_comment(board, resolution_comment, changes_status=True)
         order = MoveOrder(
@@ -119,11 +127,12 @@ class PlanService:
             agent_id=actor,
             comment=resolution_comment,
             comment_type=CommentType.RESOLUTION,
-            commit_sha=sha,
+            commit=link,
         )
 
         async def resolved(_: int, located: Located) -> Moved:
-            return await move_ticket(self._work, located, order)
+            proof = None if known is None else known.get(located.id)
+            return await move_ticket(self._work, located, replace(order, proof=proof))
 
         places = await lock_in_order(self._work, targets)
         done = await all_or_none(self._work, targets, places, resolved, dry_run=dry_run)

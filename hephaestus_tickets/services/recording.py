@@ -1,4 +1,4 @@
-"""What an operation leaves behind: history, comments, commit links, index jobs."""
+"""What an operation leaves behind: history, comments, index jobs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from hephaestus_tickets.db import INDEX_CHANNEL
 from hephaestus_tickets.domain.changes import Change
-from hephaestus_tickets.domain.vocabulary import ChangeType, CommentType, LinkMethod
-from hephaestus_tickets.models import JOB_VERSIONS, CommentRow, CommitRow, HistoryRow, IndexJobRow
+from hephaestus_tickets.domain.vocabulary import ChangeType, CommentType
+from hephaestus_tickets.models import JOB_VERSIONS, CommentRow, HistoryRow, IndexJobRow
 from hephaestus_tickets.services.keyword_index import comment_words, write_words
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 
@@ -83,23 +83,6 @@ class Recorder:
         await self.work.session.flush()
         await write_words(self.work, [comment_words(ticket, row.id, text)])
         return row.id
-
-    async def commit(self, ticket: int, sha: str, message: str = "") -> bool:
-        """False where this commit was linked already."""
-        statement = (
-            insert(CommitRow)
-            .values(
-                ticket_id=ticket,
-                agent_id=self.agent_id,
-                commit_sha=sha,
-                message=message,
-                link_method=LinkMethod.MANUAL,
-                linked_at=self.now,
-            )
-            .on_conflict_do_nothing(constraint="uq_ticket_commits_ticket_id_commit_sha")
-            .returning(CommitRow.id)
-        )
-        return (await self.work.session.execute(statement)).first() is not None
 
     async def to_index(self, ticket: int) -> None:
         """One job per ticket: a newer write makes the waiting job newer."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hephaestus_tickets.domain.commits import parsed_sha
 from hephaestus_tickets.domain.errors import Invalid
 from hephaestus_tickets.domain.ids import ticket_id
 from hephaestus_tickets.domain.vocabulary import CommentType
@@ -12,6 +11,7 @@ from hephaestus_tickets.models import TicketRow
 from hephaestus_tickets.queries.tickets import database_clock, lock_ticket
 from hephaestus_tickets.schemas.replies import CommitLinked
 from hephaestus_tickets.services.claims import renew_if_held
+from hephaestus_tickets.services.commit_links import CommitLink, told_of, write_link
 from hephaestus_tickets.services.lookup import Located, ticket_for_write
 from hephaestus_tickets.services.recording import Recorder
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
@@ -43,20 +43,17 @@ async def add_remark(
     return ticket, number
 
 
-async def add_commit(
-    work: UnitOfWork, ref: str, agent_id: str, commit_sha: str, message: str
-) -> CommitLinked:
-    sha = parsed_sha(commit_sha)
+async def add_commit(work: UnitOfWork, ref: str, agent_id: str, link: CommitLink) -> CommitLinked:
     ticket, recorder = await _touched(work, await ticket_for_write(work, ref), agent_id)
-    is_new = await recorder.commit(ticket.id, sha, message)
+    is_new = await write_link(recorder, ticket.id, link)
     if is_new:
         ticket.updated_at = recorder.now
         await recorder.to_index(ticket.id)
     return CommitLinked(
         ticket_id=ticket_id(ticket.id),
         version=ticket.version,
-        commit_sha=sha,
         already_linked=not is_new,
+        **told_of(link),
     )
 
 

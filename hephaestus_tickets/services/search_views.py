@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
@@ -33,43 +33,69 @@ class Found:
     keyword: KeywordLeg = field(default_factory=dict[int, KeywordScore])
     exact: AbstractSet[int] = frozenset()
 
+    def keyword_score(self, number: int) -> KeywordScore:
+        return self.keyword.get(number, KeywordScore(0.0))
+
     def means_the_same(self, number: int) -> bool:
         """Whether a search by meaning alone would have shown it in a reply of this length."""
         return number in self.near[: len(self.scores)] and self.cosines[number] >= _COSINE
 
 
 async def hits(work: UnitOfWork, query: Query, found: Found) -> list[SearchHit]:
-    """In the order of the scores. Two statements, whatever their number."""
+    """In the order of the scores. Four statements at most, whatever their number."""
     numbers = list(found.scores)
     if not numbers:
         return []
     statement = search.shown(numbers, query.workflow_id)
     rows = {row.id: row for row in await work.session.scalars(statement)}
-    comments: dict[int, str] = {}
     terms = frozenset(each.term for each in query.terms)
-    commented = [number for number in numbers if _is_in_comment(found, number)]
-    if commented:
-        statement = search.best_comments(query.workflow.number, sorted(terms), commented)
-        comments = dict((await work.session.execute(statement)).all())
-    return [
-        _hit(rows[number], found, terms, comments.get(number, ""))
-        for number in numbers
-        if number in rows
-    ]
+    beside = _Beside(
+        comments=await _best(work, query, search.best_comments, _in_comments(found)),
+        commits=await _best(work, query, search.best_commits, _in_commits(found)),
+    )
+    return [_hit(rows[number], found, terms, beside) for number in numbers if number in rows]
 
 
-def _is_in_comment(found: Found, number: int) -> bool:
-    return number in found.keyword and found.keyword[number].is_in_comment
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Beside:
+    """Of each ticket the comment and the commit's message that have most of the terms."""
+
+    comments: Mapping[int, str]
+    commits: Mapping[int, str]
 
 
-def _hit(ticket: TicketRow, found: Found, terms: frozenset[str], comment: str) -> SearchHit:
-    described, commented = snippet(ticket.description, terms), snippet(comment, terms)
+def _in_comments(found: Found) -> list[int]:
+    return [number for number in found.scores if found.keyword_score(number).is_in_comment]
+
+
+def _in_commits(found: Found) -> list[int]:
+    return [number for number in found.scores if found.keyword_score(number).is_in_commit]
+
+
+async def _best(
+    work: UnitOfWork,
+    query: Query,
+    statement: Callable[[int, Sequence[str], Sequence[int]], search.Rows],
+    numbers: Sequence[int],
+) -> dict[int, str]:
+    if not numbers:
+        return {}
+    terms = sorted({each.term for each in query.terms})
+    rows = await work.session.execute(statement(query.workflow.number, terms, numbers))
+    return dict(rows.all())
+
+
+def _hit(ticket: TicketRow, found: Found, terms: frozenset[str], beside: _Beside) -> SearchHit:
+    described = snippet(ticket.description, terms)
+    commented = snippet(beside.comments.get(ticket.id, ""), terms)
+    committed = snippet(beside.commits.get(ticket.id, ""), terms)
     matched = {
         "ticket id": ticket.id in found.exact,
         "title": _has_any(ticket.title, terms),
         "description": described,
         "tags": _has_any(" ".join(ticket.tags), terms),
         "comment": commented,
+        "commit": ticket.id in beside.commits,
         "meaning": found.means_the_same(ticket.id),
     }
     keyword = found.keyword.get(ticket.id)
@@ -88,7 +114,7 @@ def _hit(ticket: TicketRow, found: Found, terms: frozenset[str], comment: str) -
         semantic_score=None if cosine is None else round(cosine, _DIGITS),
         keyword_score=None if keyword is None else round(keyword.bm25, _DIGITS),
         matched_in=[place for place, is_matched in matched.items() if is_matched],
-        snippet=described or commented,  # a title is shown as it is
+        snippet=described or commented or committed,  # a title is shown as it is
     )
 
 

@@ -34,6 +34,7 @@ from hephaestus_tickets.schemas.types import (
     Limit,
     Name,
 )
+from hephaestus_tickets.services.commit_links import commit_to_link
 from hephaestus_tickets.services.lookup import ticket_for_read, ticket_for_write
 from hephaestus_tickets.services.remarks import add_commit
 from hephaestus_tickets.services.timeline_views import SOURCES, entry_view
@@ -163,7 +164,8 @@ class TicketHistoryService:
     ) -> CommitLinked:
         """Record a commit link in another agent's name; agents themselves use link_commit."""
         actor = self._work.caller.actor(agent_id)
-        return await add_commit(self._work, ticket_id, actor, commit_sha, message)
+        link = await commit_to_link(self._work, ticket_id, commit_sha, message=message)
+        return await add_commit(self._work, ticket_id, actor, link)
 
     async def _recorded(self, ref: str, row: HistoryRow) -> ChangeRecorded:
         located = await ticket_for_write(self._work, ref)

@@ -53,6 +53,7 @@ from hephaestus_tickets.schemas.types import (
     WorkflowId,
 )
 from hephaestus_tickets.services import ticket_views
+from hephaestus_tickets.services.commit_links import commit_to_link, given_commit, told_of
 from hephaestus_tickets.services.creation import NewTicket, insert_ticket
 from hephaestus_tickets.services.duplicates import hold_title, near_in_meaning
 from hephaestus_tickets.services.listing import Page, list_tickets
@@ -63,6 +64,7 @@ from hephaestus_tickets.services.lookup import (
     workflow_for_write,
 )
 from hephaestus_tickets.services.moves import MoveOrder, move_ticket
+from hephaestus_tickets.services.proofs import ticket_to_move
 from hephaestus_tickets.services.remarks import add_commit, add_remark
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 from hephaestus_tickets.services.updating import Patch, patch_ticket
@@ -148,6 +150,7 @@ class TicketService:
         agent_id: Actor = None,
         comment: OptionalComment = "",
         commit_sha: ShaToLink = None,
+        allow_unverified: bool = False,
         expected_version: ExpectedVersion = None,
         claim_token: ClaimToken = None,
     ) -> StatusChanged:
@@ -156,7 +159,10 @@ class TicketService:
         A blocked ticket stays where it is (the error names its open blockers). A 'done' column
         resolves the ticket and unblocks others; leaving one reopens it.
         """
-        located = await ticket_for_write(self._work, ticket_id)
+        link = await given_commit(self._work, ticket_id, commit_sha, allow_unverified)
+        located, proof = await ticket_to_move(
+            self._work, ticket_id, lambda board: board.column(new_status), link
+        )
         board = located.workflow.board
         order = MoveOrder(
             target=board.column(new_status),
@@ -164,7 +170,8 @@ class TicketService:
             agent_id=self._work.caller.actor(agent_id),
             comment=comment,
             comment_type=CommentType.STATUS_CHANGE,
-            commit_sha=commit_sha,
+            commit=link,
+            proof=proof,
             expected_version=expected_version,
             claim_token=claim_token,
         )
@@ -174,11 +181,9 @@ class TicketService:
             version=moved.version,
             from_status=moved.move.from_status,
             status=moved.move.to_status,
-            unblocked_tickets=moved.unblocked,
             blocked_tickets=moved.blocked,
-            open_sub_tickets=moved.open_sub_tickets,
-            comment_id=moved.comment_id,
-            omitted=moved.omitted,
+            **moved.told,
+            **told_of(link),
         )
 
     async def add_comment(
@@ -301,10 +306,21 @@ class TicketService:
         commit_sha: Sha,
         agent_id: Actor = None,
         commit_message: CommitMessage = "",
+        allow_unverified: bool = False,
     ) -> CommitLinked:
-        """Tie a commit to a ticket. Linking it again changes nothing."""
+        """Tie a commit to a ticket. Linking it again changes nothing.
+
+        Refused if the workflow's repository has no such commit, unless allow_unverified.
+        """
         actor = self._work.caller.actor(agent_id)
-        return await add_commit(self._work, ticket_id, actor, commit_sha, commit_message)
+        link = await commit_to_link(
+            self._work,
+            ticket_id,
+            commit_sha,
+            message=commit_message,
+            allow_unverified=allow_unverified,
+        )
+        return await add_commit(self._work, ticket_id, actor, link)
 
     async def resolve_ticket(
         self,
@@ -313,6 +329,7 @@ class TicketService:
         agent_id: Actor = None,
         resolution_comment: Resolution = "",
         commit_sha: ShaToLink = None,
+        allow_unverified: bool = False,
         expected_version: ExpectedVersion = None,
         claim_token: ClaimToken = None,
     ) -> TicketResolved:
@@ -321,7 +338,10 @@ class TicketService:
         unblocked_tickets in the reply are ready to be worked on now. Refused while a blocker is
         open, and when it is already resolved.
         """
-        located = await ticket_for_write(self._work, ticket_id)
+        link = await given_commit(self._work, ticket_id, commit_sha, allow_unverified)
+        located, proof = await ticket_to_move(
+            self._work, ticket_id, lambda board: board.first(Category.DONE), link
+        )
         board = located.workflow.board
         order = MoveOrder(
             target=board.first(Category.DONE),
@@ -329,7 +349,8 @@ class TicketService:
             agent_id=self._work.caller.actor(agent_id),
             comment=resolution_comment,
             comment_type=CommentType.RESOLUTION,
-            commit_sha=commit_sha,
+            commit=link,
+            proof=proof,
             expected_version=expected_version,
             claim_token=claim_token,
         )
@@ -338,8 +359,6 @@ class TicketService:
             ticket_id=public_id("ticket", located.id),
             version=moved.version,
             status=moved.move.to_status,
-            unblocked_tickets=moved.unblocked,
-            open_sub_tickets=moved.open_sub_tickets,
-            comment_id=moved.comment_id,
-            omitted=moved.omitted,
+            **moved.told,
+            **told_of(link),
         )

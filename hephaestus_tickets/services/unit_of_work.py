@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from hephaestus_tickets.adapters.git import Repositories, no_repositories
 from hephaestus_tickets.db import Database
 from hephaestus_tickets.domain.caller import Caller
 from hephaestus_tickets.domain.claims import Leases
@@ -52,12 +53,13 @@ class UnitOfWork:
     semantic: Semantic
     totals: TotalsKept
     leases: Leases = field(default_factory=Leases)
+    repositories: Repositories = field(default_factory=no_repositories)
     wakes: set[str] = field(default_factory=set[str])
 
     async def rest(self) -> None:
         """Gives the connection back; what is read after this is another transaction.
 
-        For units that only read, before they wait for what is no database.
+        For units that have only read, before they wait for what is no database.
         """
         await self.session.rollback()
 
@@ -70,9 +72,11 @@ class Units:
         database: Database,
         semantic: Semantic | None = None,
         leases: Leases | None = None,
+        repositories: Repositories | None = None,
     ) -> None:
         self.database = database
         self._leases = leases or Leases()
+        self.repositories = repositories or no_repositories()
         self.hearing = Hearing(database)
         self._totals = TotalsKept()
         self.semantic = semantic or Semantic.off("this process has no search by meaning")
@@ -141,7 +145,9 @@ class Units:
         return result
 
     def _unit(self, session: AsyncSession, caller: Caller) -> UnitOfWork:
-        return UnitOfWork(session, caller, self.semantic, self._totals, self._leases)
+        return UnitOfWork(
+            session, caller, self.semantic, self._totals, self._leases, self.repositories
+        )
 
     def _wake(self, unit: UnitOfWork) -> None:
         for channel in unit.wakes:

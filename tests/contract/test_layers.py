@@ -55,7 +55,7 @@ BESIDES = {
     "local.postgres": "psycopg",
     "local.settings": "pydantic_settings",  # settings sit beside what they configure
     "indexing": "sqlalchemy anyio",
-    "upkeep": "anyio",
+    "upkeep": "anyio sqlalchemy",
     "domain.keywords": "Stemmer",
     "adapters.embeddings.served": "starlette",
     "adapters.vectors.engine": "qdrant_edge",

@@ -26,6 +26,10 @@ class GitRepositories:
     git: Git
 
     @property
+    def is_open(self) -> bool:
+        return bool(self.settings.repository or self.settings.directories())
+
+    @property
     def has_default(self) -> bool:
         return bool(self.settings.repository)
 
@@ -40,6 +44,10 @@ class GitRepositories:
 
 class NoRepositories:
     """For a process that has none, whatever is named."""
+
+    @property
+    def is_open(self) -> bool:
+        return False
 
     @property
     def has_default(self) -> bool:

@@ -53,6 +53,11 @@ class Repositories(Protocol):
     """
 
     @property
+    def is_open(self) -> bool:
+        """Whether any repository can be read at all."""
+        ...
+
+    @property
     def has_default(self) -> bool: ...
 
     def open(self, named: str) -> Repository:

@@ -1,0 +1,101 @@
+"""Commits: what they changed."""
+
+from __future__ import annotations
+
+from hephaestus_tickets.adapters.git import Repository
+from hephaestus_tickets.domain.budget import ENVELOPE_BYTES, REPLY_BYTES
+from hephaestus_tickets.domain.commits import (
+    CommitDiff,
+    CommitNotFound,
+    DiffPlace,
+    DiffWindow,
+    RepositoryUnavailable,
+    parsed_sha,
+)
+from hephaestus_tickets.domain.cursor import decode_cursor, encode_cursor
+from hephaestus_tickets.queries import commits
+from hephaestus_tickets.schemas.commit_replies import CommitDiffView
+from hephaestus_tickets.schemas.parameters import DiffPath, FileLimit, NextCursor, Sha, WithHunks
+from hephaestus_tickets.schemas.types import WorkflowId
+from hephaestus_tickets.services.commit_links import repository_of
+from hephaestus_tickets.services.commit_views import MESSAGE_BYTES, diff_view
+from hephaestus_tickets.services.lookup import workflow_for_read
+from hephaestus_tickets.services.unit_of_work import UnitOfWork
+
+_CURSOR = "diff"
+
+
+class CommitService:
+    """Each method is one operation of the catalogue; its docstring is what an agent reads."""
+
+    def __init__(self, work: UnitOfWork) -> None:
+        self._work = work
+
+    async def get_commit_diff(
+        self,
+        *,
+        commit_sha: Sha,
+        workflow_id: WorkflowId | None = None,
+        path: DiffPath = "",
+        with_hunks: WithHunks = True,
+        limit: FileLimit = 50,
+        cursor: NextCursor = "",
+    ) -> CommitDiffView:
+        """Read a commit: author, message, and what it changed, file by file."""
+        sha = parsed_sha(commit_sha)
+        window = DiffWindow(
+            start=_place_in(cursor) if cursor else DiffPlace(),
+            files=limit,
+            budget=REPLY_BYTES - ENVELOPE_BYTES - MESSAGE_BYTES,
+            has_hunks=with_hunks,
+            path=path,
+        )
+        repositories = await self._repositories(sha, workflow_id)
+        await self._work.rest()
+        diff = await _first(repositories, sha, window)
+        place = diff.goes_on
+        follows = None if place is None else encode_cursor(_CURSOR, [place.file, place.line])
+        return diff_view(diff, follows)
+
+    async def _repositories(self, sha: str, workflow_id: str | None) -> list[Repository]:
+        """Where the commit may be: in the workflow named, or in those that link it and ours."""
+        caller = self._work.caller
+        names = [caller.workflow(workflow_id)] if workflow_id or caller.default_workflow else []
+        if not workflow_id:
+            linking = commits.workflows_linking(sha, caller.workflows)
+            names = [*await self._work.session.scalars(linking), *names]
+        if not names:
+            raise CommitNotFound(sha)
+        return await self._opened(list(dict.fromkeys(names)))
+
+    async def _opened(self, workflow_ids: list[str]) -> list[Repository]:
+        """Raises RepositoryUnavailable where none of the workflows has one to read."""
+        opened: dict[str, Repository] = {}
+        refusal = RepositoryUnavailable("its board names none, and the operator has set none")
+        for workflow_id in workflow_ids:
+            workflow = await workflow_for_read(self._work, workflow_id)
+            try:
+                repository = repository_of(self._work, workflow)
+            except RepositoryUnavailable as error:
+                refusal = error
+                continue
+            if repository is not None:
+                opened[repository.key] = repository
+        if not opened:
+            raise refusal
+        return list(opened.values())
+
+
+async def _first(repositories: list[Repository], sha: str, window: DiffWindow) -> CommitDiff:
+    """Of the first repository that has the commit. Raises CommitNotFound."""
+    for repository in repositories[:-1]:
+        try:
+            return await repository.diff(sha, window)
+        except CommitNotFound:
+            continue
+    return await repositories[-1].diff(sha, window)
+
+
+def _place_in(cursor: str) -> DiffPlace:
+    file, line = decode_cursor(cursor, _CURSOR, (int, int))
+    return DiffPlace(file=int(file), line=int(line))
