@@ -211,7 +211,7 @@ class BoardRules(Argument):
     branch: Annotated[Name | None, Field(description="Default: the one checked out there")] = None
     commit_patterns: Annotated[
         list[Name] | None,
-        Field(max_length=20, description="How commit messages name tickets, like 'bug {id}'"),
+        Field(max_length=20, description="How commits name tickets, like 'bug {id}'"),
     ] = None
     require_commit_on_done: Annotated[
         bool | list[Name],

@@ -34,9 +34,7 @@ OnDuplicate = Annotated[
     Field(description="refuse: not if an open ticket has the same title"),
 ]
 NewStatus = Annotated[Word, Field(description="A column id; get_board_config lists them")]
-ExpectedVersion = Annotated[
-    int | None, Field(ge=1, description="Refuse if the ticket is at another version")
-]
+ExpectedVersion = Annotated[int | None, Field(ge=1, description="Refuse at another version")]
 ClaimToken = int | None
 AnyReady = Annotated[TicketRef | None, Field(description="Default: the best ready one")]
 LeaseSeconds = Annotated[int | None, Field(ge=1, description="Default: 15 minutes")]
@@ -47,15 +45,12 @@ Handed = Annotated[HandOver | None, Field(description="What the next agent must 
 Reason = Annotated[OptionalComment, Field(min_length=1, max_length=2_000)]
 IdempotencyKey = Word  # the server's instructions say what it is for
 Sha = Annotated[Word, Field(description="7-64 hex digits")]
-ShaToLink = Annotated[Word | None, Field(description="Commit to link: 7-64 hex digits")]
+ShaToLink = Annotated[Word | None, Field(description="7-64 hex digits")]
 DiffPath = Annotated[SourcePath, Field(description="Only this file")]
-WithHunks = Annotated[bool, Field(description="false: only which files and how many lines")]
-FileLimit = Annotated[int, Field(ge=1, le=200)]
+WithHunks = Annotated[bool, Field(description="false: files and counts alone")]
 Mentioned = Annotated[Mentions, Field(description="Agent ids")]
 Attached = Annotated[Attachments, Field(description="Paths or URLs")]
-DescriptionFrom = Annotated[
-    Offset, Field(description="Character to start at; for a description cut in a reply")
-]
+DescriptionFrom = Annotated[Offset, Field(description="Character to start at, if it was cut")]
 RelatedFrom = Annotated[
     Offset | None,
     Field(description="Only related tickets, from the n-th of each list on; for lists cut"),
@@ -76,7 +71,7 @@ QueryText = Annotated[
 Keywords = Annotated[SearchedText, Field(description="Words, identifiers, paths, error codes")]
 HitLimit = Annotated[int, Field(ge=1, le=50)]
 WithComments = Annotated[bool, Field(description="Look into comments too")]
-NextCursor = Annotated[Cursor, Field(description="next_cursor of the page before")]
+NextCursor = Annotated[Cursor, Field(description="The reply's next_cursor")]
 Resolution = Annotated[
     OptionalComment, Field(description="What was done, for those who depend on it")
 ]

@@ -12,6 +12,7 @@ from pydantic import (
     JsonValue,
     PlainSerializer,
     StringConstraints,
+    WithJsonSchema,
 )
 
 from hephaestus_tickets.domain.text import normalise, unstorable
@@ -82,7 +83,7 @@ TicketRef = Annotated[str, Storable, Stripped, Field(min_length=1, max_length=20
 # Tags are kept in the form in which they are compared, so that "API" and "api" are one tag.
 # The limits count the normal form, which can be eighteen times as long as what was sent.
 Tag = Annotated[str, Normalised, Storable, Printable, Field(min_length=1, max_length=50)]
-SourcePath = Annotated[str, Storable, Field(max_length=4_096)]
+SourcePath = Annotated[str, Storable, Field(max_length=4_096), WithJsonSchema({"type": "string"})]
 Path = Annotated[str, Storable, Printable, Field(min_length=1, max_length=300)]
 
 Tags = Annotated[list[Tag], Field(max_length=30)]
@@ -93,7 +94,7 @@ Attachments = Annotated[list[Path], Field(max_length=20)]
 
 StorableJson = AfterValidator(_storable_json)
 StorableObject = Annotated[dict[str, JsonValue], StorableJson]
-Cursor = Annotated[str, Storable, Field(max_length=500)]
+Cursor = Annotated[str, Storable, Field(max_length=300)]
 Offset = Annotated[int, Field(ge=0, le=10_000_000)]
 Limit = Annotated[int, Field(ge=1, le=100)]
 

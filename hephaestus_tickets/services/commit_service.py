@@ -15,7 +15,7 @@ from hephaestus_tickets.domain.commits import (
 from hephaestus_tickets.domain.cursor import decode_cursor, encode_cursor
 from hephaestus_tickets.queries import commits
 from hephaestus_tickets.schemas.commit_replies import CommitDiffView
-from hephaestus_tickets.schemas.parameters import DiffPath, FileLimit, NextCursor, Sha, WithHunks
+from hephaestus_tickets.schemas.parameters import DiffPath, NextCursor, Sha, WithHunks
 from hephaestus_tickets.schemas.types import WorkflowId
 from hephaestus_tickets.services.commit_links import repository_of
 from hephaestus_tickets.services.commit_views import MESSAGE_BYTES, diff_view
@@ -23,6 +23,7 @@ from hephaestus_tickets.services.lookup import workflow_for_read
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 
 _CURSOR = "diff"
+FILES_WITH_HUNKS, FILES_LISTED = 50, 500
 
 
 class CommitService:
@@ -38,14 +39,13 @@ class CommitService:
         workflow_id: WorkflowId | None = None,
         path: DiffPath = "",
         with_hunks: WithHunks = True,
-        limit: FileLimit = 50,
         cursor: NextCursor = "",
     ) -> CommitDiffView:
-        """Read a commit: author, message, and what it changed, file by file."""
+        """Read a commit: its author, its words, and what it changed, file by file."""
         sha = parsed_sha(commit_sha)
         window = DiffWindow(
             start=_place_in(cursor) if cursor else DiffPlace(),
-            files=limit,
+            files=FILES_WITH_HUNKS if with_hunks else FILES_LISTED,
             budget=REPLY_BYTES - ENVELOPE_BYTES - MESSAGE_BYTES,
             has_hunks=with_hunks,
             path=path,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import update
 
@@ -23,7 +23,7 @@ from hephaestus_tickets.domain.vocabulary import ChangeType, CommentType
 from hephaestus_tickets.models import TicketRow
 from hephaestus_tickets.queries import graph, tickets
 from hephaestus_tickets.services.claims import admit_writer, drop
-from hephaestus_tickets.services.commit_links import CommitLink, write_link
+from hephaestus_tickets.services.commit_links import CommitLink, told_of, write_link
 from hephaestus_tickets.services.lookup import Located, hold_workflow
 from hephaestus_tickets.services.proofs import Proof
 from hephaestus_tickets.services.recording import Recorder
@@ -32,7 +32,14 @@ from hephaestus_tickets.services.versions import check_version
 
 # Twice as many ids, at their longest, still fit a reply.
 NAMED_AT_MOST = 900
-Decision = Callable[[TicketFacts, list[OpenBlocker], datetime], Move]
+
+
+class Decision(Protocol):
+    """A rule for a move on some board."""
+
+    def __call__(
+        self, ticket: TicketFacts, *, open_blockers: Iterable[OpenBlocker], now: datetime
+    ) -> Move: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +62,10 @@ class MoveOrder:
 class Moved:
     """What a move did, with public ids; `omitted` says which lists were too long to be whole."""
 
+    ticket: int
     move: Move
     version: int
+    commit: CommitLink | None
     unblocked: list[str]
     blocked: list[str]
     open_sub_tickets: list[str]
@@ -67,6 +76,9 @@ class Moved:
     def told(self) -> dict[str, Any]:  # Any: fields of a reply
         """What every reply to a move tells of it."""
         return {
+            "ticket_id": ticket_id(self.ticket),
+            "version": self.version,
+            **told_of(self.commit),
             "unblocked_tickets": self.unblocked,
             "open_sub_tickets": self.open_sub_tickets,
             "comment_id": self.comment_id,
@@ -99,7 +111,7 @@ async def move_ticket(work: UnitOfWork, located: Located, order: MoveOrder) -> M
     admit_writer(recorder, ticket, located.workflow.board, order.claim_token)
     # A claim that was over has taken it out of the column that it enters.
     has_left = stood_in == order.target.id != ticket.status
-    move = order.decide(facts_of(ticket), standing.open_blockers, standing.now)
+    move = order.decide(facts_of(ticket), open_blockers=standing.open_blockers, now=standing.now)
     if move.changes_status:
         check_wip_limit(order.target, standing.in_column - has_left)
         _check_proof(located, order)
@@ -114,8 +126,10 @@ async def move_ticket(work: UnitOfWork, located: Located, order: MoveOrder) -> M
         await recorder.to_index(ticket.id)
     open_sub_tickets = standing.open_sub_tickets if move.resolves else []
     return Moved(
+        ticket=ticket.id,
         move=move,
         version=ticket.version,
+        commit=order.commit,
         unblocked=unblocked[:NAMED_AT_MOST],
         blocked=blocked[:NAMED_AT_MOST],
         open_sub_tickets=open_sub_tickets[:NAMED_AT_MOST],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from hephaestus_tickets.domain.ids import ticket_id
 from hephaestus_tickets.domain.lifecycle import check_comment, plan_resolution
@@ -20,9 +21,9 @@ from hephaestus_tickets.schemas.types import WorkflowId
 from hephaestus_tickets.services.commit_links import given_commit
 from hephaestus_tickets.services.lookup import Located, workflow_for_write
 from hephaestus_tickets.services.moves import Moved, MoveOrder, move_ticket
+from hephaestus_tickets.services.moving import hold_proved
 from hephaestus_tickets.services.plan_views import plan_reply, resolved_reply
 from hephaestus_tickets.services.planning import drafted, insert_plan, lay_out
-from hephaestus_tickets.services.proofs import proofs
 from hephaestus_tickets.services.together import (
     all_or_none,
     hold_targets,
@@ -114,16 +115,12 @@ class PlanService:
         """
         actor = self._work.caller.actor(agent_id)
         link = await given_commit(self._work, ticket_ids[0], commit_sha, allow_unverified)
-        targets = await hold_targets(self._work, ticket_ids)
-        target = targets.workflow.board.first(Category.DONE)
-        known = await proofs(self._work, targets.workflow, target, targets.numbers, link)
-        if known is not None:  # git was asked, and nothing is held any more
-            targets = await hold_targets(self._work, ticket_ids)
+        targets, proofs = await hold_proved(self._work, ticket_ids, link)
         board = targets.workflow.board
         check_comment(board, resolution_comment, changes_status=True)
         order = MoveOrder(
             target=board.first(Category.DONE),
-            decide=lambda facts, blockers, now: plan_resolution(facts, board, blockers, now),
+            decide=partial(plan_resolution, board=board),
             agent_id=actor,
             comment=resolution_comment,
             comment_type=CommentType.RESOLUTION,
@@ -131,8 +128,8 @@ class PlanService:
         )
 
         async def resolved(_: int, located: Located) -> Moved:
-            proof = None if known is None else known.get(located.id)
-            return await move_ticket(self._work, located, replace(order, proof=proof))
+            proved = replace(order, proof=proofs.get(located.id))
+            return await move_ticket(self._work, located, proved)
 
         places = await lock_in_order(self._work, targets)
         done = await all_or_none(self._work, targets, places, resolved, dry_run=dry_run)

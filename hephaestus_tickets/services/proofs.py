@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hephaestus_tickets.domain.board import Board, Column
+from hephaestus_tickets.domain.board import Column
 from hephaestus_tickets.domain.commits import CommitRequired
 from hephaestus_tickets.queries import commits
 from hephaestus_tickets.services.commit_links import CommitLink, on_branch
-from hephaestus_tickets.services.lookup import Located, Workflow, ticket_for_write
+from hephaestus_tickets.services.lookup import Workflow
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 
 SHAS_ASKED = 200
@@ -56,15 +56,3 @@ async def proofs(
     return {
         number: Proof(branch=branch, shas=each, on_branch=found) for number, each in shas.items()
     }
-
-
-async def ticket_to_move(
-    work: UnitOfWork, ref: str, target: Callable[[Board], Column], link: CommitLink | None
-) -> tuple[Located, Proof | None]:
-    """The ticket, and the proof its board wants, for which it is looked up once more."""
-    located = await ticket_for_write(work, ref)
-    workflow = located.workflow
-    known = await proofs(work, workflow, target(workflow.board), [located.id], link)
-    if known is None:
-        return located, None
-    return await ticket_for_write(work, ref), known[located.id]

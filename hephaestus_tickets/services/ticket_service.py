@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from hephaestus_tickets.domain.ids import public_id
 from hephaestus_tickets.domain.lifecycle import plan_move, plan_resolution
 from hephaestus_tickets.domain.vocabulary import Category, CommentType, Priority
@@ -53,7 +55,7 @@ from hephaestus_tickets.schemas.types import (
     WorkflowId,
 )
 from hephaestus_tickets.services import ticket_views
-from hephaestus_tickets.services.commit_links import commit_to_link, given_commit, told_of
+from hephaestus_tickets.services.commit_links import commit_to_link
 from hephaestus_tickets.services.creation import NewTicket, insert_ticket
 from hephaestus_tickets.services.duplicates import hold_title, near_in_meaning
 from hephaestus_tickets.services.listing import Page, list_tickets
@@ -63,8 +65,7 @@ from hephaestus_tickets.services.lookup import (
     workflow_for_read,
     workflow_for_write,
 )
-from hephaestus_tickets.services.moves import MoveOrder, move_ticket
-from hephaestus_tickets.services.proofs import ticket_to_move
+from hephaestus_tickets.services.moving import Wanted, carry_out
 from hephaestus_tickets.services.remarks import add_commit, add_remark
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 from hephaestus_tickets.services.updating import Patch, patch_ticket
@@ -159,31 +160,24 @@ class TicketService:
         A blocked ticket stays where it is (the error names its open blockers). A 'done' column
         resolves the ticket and unblocks others; leaving one reopens it.
         """
-        link = await given_commit(self._work, ticket_id, commit_sha, allow_unverified)
-        located, proof = await ticket_to_move(
-            self._work, ticket_id, lambda board: board.column(new_status), link
-        )
-        board = located.workflow.board
-        order = MoveOrder(
-            target=board.column(new_status),
-            decide=lambda facts, blockers, now: plan_move(facts, board, blockers, new_status, now),
+        wanted = Wanted(
+            ticket_id=ticket_id,
+            target=lambda board: board.column(new_status),
+            decide=lambda board: partial(plan_move, board=board, new_status=new_status),
             agent_id=self._work.caller.actor(agent_id),
             comment=comment,
             comment_type=CommentType.STATUS_CHANGE,
-            commit=link,
-            proof=proof,
+            commit_sha=commit_sha,
+            allow_unverified=allow_unverified,
             expected_version=expected_version,
             claim_token=claim_token,
         )
-        moved = await move_ticket(self._work, located, order)
+        moved = await carry_out(self._work, wanted)
         return StatusChanged(
-            ticket_id=public_id("ticket", located.id),
-            version=moved.version,
             from_status=moved.move.from_status,
             status=moved.move.to_status,
             blocked_tickets=moved.blocked,
             **moved.told,
-            **told_of(link),
         )
 
     async def add_comment(
@@ -201,11 +195,10 @@ class TicketService:
         Allowed on resolved and blocked tickets too.
         """
         located = await ticket_for_write(self._work, ticket_id)
-        actor = self._work.caller.actor(agent_id)
         ticket, number = await add_remark(
             self._work,
             located,
-            actor,
+            self._work.caller.actor(agent_id),
             text=comment_text,
             kind=comment_type,
             mentions=mentions,
@@ -310,7 +303,7 @@ class TicketService:
     ) -> CommitLinked:
         """Tie a commit to a ticket. Linking it again changes nothing.
 
-        Refused if the workflow's repository has no such commit, unless allow_unverified.
+        Refused if the repository lacks it, unless allow_unverified.
         """
         actor = self._work.caller.actor(agent_id)
         link = await commit_to_link(
@@ -338,27 +331,20 @@ class TicketService:
         unblocked_tickets in the reply are ready to be worked on now. Refused while a blocker is
         open, and when it is already resolved.
         """
-        link = await given_commit(self._work, ticket_id, commit_sha, allow_unverified)
-        located, proof = await ticket_to_move(
-            self._work, ticket_id, lambda board: board.first(Category.DONE), link
-        )
-        board = located.workflow.board
-        order = MoveOrder(
-            target=board.first(Category.DONE),
-            decide=lambda facts, blockers, now: plan_resolution(facts, board, blockers, now),
+        wanted = Wanted(
+            ticket_id=ticket_id,
+            target=lambda board: board.first(Category.DONE),
+            decide=lambda board: partial(plan_resolution, board=board),
             agent_id=self._work.caller.actor(agent_id),
             comment=resolution_comment,
             comment_type=CommentType.RESOLUTION,
-            commit=link,
-            proof=proof,
+            commit_sha=commit_sha,
+            allow_unverified=allow_unverified,
             expected_version=expected_version,
             claim_token=claim_token,
         )
-        moved = await move_ticket(self._work, located, order)
+        moved = await carry_out(self._work, wanted)
         return TicketResolved(
-            ticket_id=public_id("ticket", located.id),
-            version=moved.version,
             status=moved.move.to_status,
             **moved.told,
-            **told_of(link),
         )

@@ -59,6 +59,7 @@ ALLOWED = frozenset(
         "get_ticket.commits.message",
         "claim_ticket.commits.message",
         "get_ticket_history.entries.message",
+        "get_commit_diff.commit.message",
     }
 )
 
