@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings
 from sqlalchemy import URL
 
 from hephaestus_tickets.adapters.embeddings import EmbeddingSettings
-from hephaestus_tickets.adapters.git import GitSettings, open_repositories
+from hephaestus_tickets.adapters.git import GitSettings, Repositories, open_repositories
 from hephaestus_tickets.adapters.vectors import QdrantSettings
 from hephaestus_tickets.app.claims import ClaimSettings
 from hephaestus_tickets.app.http_settings import HttpSettings
@@ -101,8 +101,10 @@ def migrate(url: URL) -> bool:
 
 
 @asynccontextmanager
-async def open_calls(url: URL, semantic: Semantic | None = None) -> AsyncGenerator[Calls]:
+async def open_calls(
+    url: URL, semantic: Semantic | None = None, repositories: Repositories | None = None
+) -> AsyncGenerator[Calls]:
     leases = ClaimSettings().leases()
-    with open_repositories(GitSettings()) as repositories:
+    with open_repositories(GitSettings()) as configured:
         async with open_pool(url) as database:
-            yield Calls(Units(database, semantic, leases, repositories))
+            yield Calls(Units(database, semantic, leases, repositories or configured))

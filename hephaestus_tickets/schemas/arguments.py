@@ -214,9 +214,9 @@ class BoardRules(Argument):
         Field(max_length=20, description="How commits name tickets, like 'bug {id}'"),
     ] = None
     require_commit_on_done: Annotated[
-        bool | list[Name],
-        Field(description="A verified commit on the branch to be done; or the columns meant"),
-    ] = False
+        bool | list[Name] | None,
+        Field(description="Only with a verified commit on the branch; or the columns meant"),
+    ] = None
 
     def parsed(self) -> BoardSettings:
         transitions = None if self.transitions is None else self.transitions.items()
@@ -230,7 +230,9 @@ class BoardRules(Argument):
             repository=self.repository or "",
             branch=self.branch or "",
             commit_patterns=tuple(self.commit_patterns or ()),
-            require_commit_on_done=required if isinstance(required, bool) else tuple(required),
+            require_commit_on_done=tuple(required)
+            if isinstance(required, list)
+            else bool(required),
         )
 
     @classmethod
@@ -246,5 +248,7 @@ class BoardRules(Argument):
             repository=settings.repository or None,
             branch=settings.branch or None,
             commit_patterns=list(settings.commit_patterns) or None,
-            require_commit_on_done=required if isinstance(required, bool) else list(required),
+            require_commit_on_done=list(required)
+            if isinstance(required, tuple)
+            else required or None,
         )

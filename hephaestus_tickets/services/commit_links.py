@@ -54,6 +54,8 @@ async def commit_to_link(
     InvalidCommitSha, AmbiguousCommit, and CommitNotFound unless it may be unverified.
     """
     sha = parsed_sha(commit_sha)
+    if not work.repositories.is_open:
+        return CommitLink(sha=sha, message=message)  # as on most machines: nothing to be told
     try:
         facts = await _looked_up(work, ref, sha)
     except RepositoryUnavailable as refusal:
@@ -78,8 +80,6 @@ async def given_commit(
 
 async def _looked_up(work: UnitOfWork, ref: str, sha: str) -> Commit | None:
     """None where there is no repository to look in."""
-    if not work.repositories.is_open:
-        return None
     ticket = await ticket_for_read(work, ref)
     workflow = await workflow_for_read(work, ticket.workflow_id)
     await work.rest()
@@ -92,7 +92,7 @@ def told_of(link: CommitLink | None) -> dict[str, Any]:  # Any: fields of a repl
     if link is None:
         return {}
     if link.facts is None:
-        return {"commit_sha": link.sha, "unverified_because": link.doubt}
+        return {"commit_sha": link.sha, "unverified_because": link.doubt or None}
     return {"commit_sha": link.sha, "verified": True}
 
 

@@ -143,3 +143,18 @@ def _content(path: bytes) -> bytes:
         return b""
     with open(path, "rb") as file:  # noqa: PTH123 - of bytes
         return file.read()
+
+
+def colliding(repo: Repo) -> str:
+    """Seven digits with which the shas of two commits begin, found by trying messages."""
+    head = repo.git_bytes("cat-file", "commit", "HEAD").partition(b"\n\n")[0]
+    seen: dict[str, bytes] = {}
+    for number in range(1_000_000):
+        body = b"%s\n\n%d\n" % (head, number)
+        sha = hashlib.sha1(b"commit %d\0%s" % (len(body), body)).hexdigest()  # noqa: S324 - git's
+        if other := seen.get(sha[:7]):
+            for each in (body, other):
+                repo.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=each)
+            return sha[:7]
+        seen[sha[:7]] = body
+    raise AssertionError("no two were found")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from hephaestus_tickets.domain.commits import (
     FileStatus,
     RepositoryUnavailable,
 )
-from tests.adapters.git_repositories import AUTHOR, Repo, cloned, new_repository
+from tests.adapters.git_repositories import AUTHOR, Repo, cloned, colliding, new_repository
 
 TEN_LINES = "".join(f"line {number}\n" for number in range(10))
 
@@ -55,21 +54,6 @@ async def test_a_tag_s_sha_stands_for_its_commit(repositories: Repositories, rep
     sha = repo.commit({"a.txt": "one\n"})
     repo.git("tag", "-a", "-m", "A tag", "v1")
     assert (await repositories.open("repo").commit(repo.sha("v1"))).sha == sha
-
-
-def colliding(repo: Repo) -> str:
-    """Seven digits with which the shas of two commits begin, found by trying messages."""
-    head = repo.git_bytes("cat-file", "commit", "HEAD").partition(b"\n\n")[0]
-    seen: dict[str, bytes] = {}
-    for number in range(1_000_000):
-        body = b"%s\n\n%d\n" % (head, number)
-        sha = hashlib.sha1(b"commit %d\0%s" % (len(body), body)).hexdigest()  # noqa: S324 - git's
-        if other := seen.get(sha[:7]):
-            for each in (body, other):
-                repo.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=each)
-            return sha[:7]
-        seen[sha[:7]] = body
-    raise AssertionError("no two were found")
 
 
 async def test_the_beginning_of_two_shas_is_ambiguous(

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncGenerator, Generator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from sqlalchemy import URL, create_engine
 
+from hephaestus_tickets.adapters.git import GitSettings, Repositories, open_repositories
 from hephaestus_tickets.app import open_calls
 from hephaestus_tickets.domain.caller import Caller
 from hephaestus_tickets.server.calls import Calls
+from tests.adapters.git_repositories import new_repository
 from tests.factories import Desk
 from tests.services.actors import Sql, in_session
+from tests.services.scenes import Scene
 
 HERE = Path(__file__).parent
 
@@ -67,3 +71,21 @@ def ada(desk: Desk) -> Desk:
 @pytest.fixture
 def bob(desk: Desk) -> Desk:
     return in_session(desk, "bob")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def repositories(tmp_path: Path) -> AsyncGenerator[Repositories]:
+    with open_repositories(GitSettings(roots=str(tmp_path))) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def scene(
+    shared_url: URL, desk: Desk, tmp_path: Path, repositories: Repositories
+) -> AsyncGenerator[Scene]:
+    repo = new_repository(tmp_path / "repo")
+    repo.commit(message="Begin")
+    async with open_calls(shared_url, repositories=repositories) as calls:
+        opened = Scene(replace(desk, calls=calls), repo)
+        await opened.settings(repository=str(repo.path))
+        yield opened

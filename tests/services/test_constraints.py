@@ -24,6 +24,10 @@ COMMENT = (
     "INSERT INTO ticket_comments (ticket_id, agent_id, comment_text, comment_type) VALUES ({0})"
 )
 COMMIT = "INSERT INTO ticket_commits (ticket_id, agent_id, commit_sha, link_method) VALUES ({0})"
+SCAN = (
+    "INSERT INTO commit_scans (workflow_id, repository, branch, head) "
+    "VALUES (:workflow_id, 'x', 'x', {0})"
+)
 EDGE = (
     "INSERT INTO ticket_blockers (blocked_id, blocker_id, workflow_id, created_by) "
     "VALUES ({0}, :workflow_id, 'x')"
@@ -109,6 +113,16 @@ VIOLATIONS = {
     "uq_ticket_commits_ticket_id_commit_sha": COMMIT.format(":id, 'x', 'aaaaaaa', 'manual'"),
     "ck_ticket_commits_commit_sha": COMMIT.format(":id, 'x', 'ABCDEF1', 'manual'"),
     "ck_ticket_commits_link_method": COMMIT.format(":id, 'x', 'abcdef1', 'guessed'"),
+    "ck_ticket_commits_verified": (
+        "INSERT INTO ticket_commits (ticket_id, agent_id, commit_sha, verified) "
+        "VALUES (:id, 'x', 'abcdef1', true)"
+    ),
+    "pk_commit_scans": SCAN.format("repeat('a', 40)), (:workflow_id, 'x', 'x', repeat('b', 40)"),
+    "fk_commit_scans_workflow_id": (
+        "INSERT INTO commit_scans (workflow_id, repository, branch, head) "
+        "VALUES ('nowhere', 'x', 'x', repeat('a', 40))"
+    ),
+    "ck_commit_scans_head": SCAN.format("'abcdef1'"),
     "pk_index_jobs": AGAIN.format("index_jobs", "ticket_id = :id"),
     "fk_index_jobs_ticket_id": "INSERT INTO index_jobs (ticket_id) VALUES (9000000000)",
     "pk_keyword_postings": AGAIN.format("keyword_postings", "ticket_id = :id"),
