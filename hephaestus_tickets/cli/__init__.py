@@ -34,6 +34,7 @@ COMMANDS = {
     "init-db": ("database", "init_db", "Create the tables or upgrade them."),
     "import": ("exchange", "import_command", "Import a tracker into a workflow."),
     "export": ("exchange", "export_command", "Write a workflow as JSONL."),
+    "scan": ("scanning", "scan", "Link commits to the tickets they mention."),
     "reindex": ("reindexing", "reindex", "Index every ticket anew."),
     "backup": ("database", "backup", "Write the whole database to one file."),
     "embeddings-server": (

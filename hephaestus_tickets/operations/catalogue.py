@@ -262,6 +262,15 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/tickets/commit-diff/{commit_sha}",
         kind="read",
     ),
+    Operation(
+        service=CommitService,
+        method=CommitService.scan_commits,
+        verb="POST",
+        path="/tickets/scan-commits",
+        toolset="plan",
+        is_destructive=True,
+        is_idempotent=True,
+    ),
 )
 
 

@@ -1,10 +1,13 @@
-"""Commits: what they changed."""
+"""Commits: what they changed, and the tickets that they mention."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from hephaestus_tickets.adapters.git import Repository
 from hephaestus_tickets.domain.budget import ENVELOPE_BYTES, REPLY_BYTES
 from hephaestus_tickets.domain.commits import (
+    Commit,
     CommitDiff,
     CommitNotFound,
     DiffPlace,
@@ -15,15 +18,21 @@ from hephaestus_tickets.domain.commits import (
 from hephaestus_tickets.domain.cursor import decode_cursor, encode_cursor
 from hephaestus_tickets.queries import commits
 from hephaestus_tickets.schemas.commit_replies import CommitDiffView
-from hephaestus_tickets.schemas.parameters import DiffPath, NextCursor, Sha, WithHunks
+from hephaestus_tickets.schemas.parameters import Actor, DiffPath, NextCursor, Sha, WithHunks
+from hephaestus_tickets.schemas.plans import DryRun
+from hephaestus_tickets.schemas.scans import Branch, CommitsScanned, Resolves, Since
 from hephaestus_tickets.schemas.types import WorkflowId
 from hephaestus_tickets.services.commit_links import repository_of
 from hephaestus_tickets.services.commit_views import MESSAGE_BYTES, diff_view
 from hephaestus_tickets.services.lookup import workflow_for_read
+from hephaestus_tickets.services.scan_links import Orders, write
+from hephaestus_tickets.services.scan_views import scan_reply
+from hephaestus_tickets.services.scanning import Ground, Link, look_through, survey
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 
 _CURSOR = "diff"
 FILES_WITH_HUNKS, FILES_LISTED = 50, 500
+LINKS_AT_ONCE = 200
 
 
 class CommitService:
@@ -56,6 +65,41 @@ class CommitService:
         place = diff.goes_on
         follows = None if place is None else encode_cursor(_CURSOR, [place.file, place.line])
         return diff_view(diff, follows)
+
+    async def scan_commits(
+        self,
+        *,
+        workflow_id: WorkflowId | None = None,
+        agent_id: Actor = None,
+        branch: Branch = "",
+        resolve: Resolves = True,
+        dry_run: DryRun = False,
+        since: Since = None,
+    ) -> CommitsScanned:
+        """Link the repository's new commits to the tickets that they mention.
+
+        Call it after commits, a merge or a pull, and again until the reply is `complete`. It goes
+        on where the last scan of the branch ended. A ticket is mentioned by its id (ticket-12),
+        its original id, or a pattern of the board; with fixes, closes or resolves before it the
+        ticket is resolved too, and not_resolved says why another is not: see to that and call
+        resolve_ticket. Tickets in unblocked_tickets are ready to be worked on now.
+        """
+        actor = self._work.caller.actor(agent_id)
+        chosen = self._work.caller.workflow(workflow_id)
+        ground = await survey(self._work, chosen, branch, since)
+        seen = await look_through(self._work, ground)
+        links = seen.links[:LINKS_AT_ONCE]
+        orders = Orders(
+            links=links,
+            commits=await _facts(ground, links),
+            agent_id=actor,
+            branch=ground.branch,
+            resolves=resolve,
+            dry_run=dry_run,
+            is_whole=len(links) == len(seen.links),
+        )
+        written = await write(self._work, ground, orders)
+        return scan_reply(ground, orders, written, seen.commits)
 
     async def _repositories(self, sha: str, workflow_id: str | None) -> list[Repository]:
         """Where the commit may be: in the workflow named, or in those that link it and ours."""
@@ -99,3 +143,8 @@ async def _first(repositories: list[Repository], sha: str, window: DiffWindow) -
 def _place_in(cursor: str) -> DiffPlace:
     file, line = decode_cursor(cursor, _CURSOR, (int, int))
     return DiffPlace(file=int(file), line=int(line))
+
+
+async def _facts(ground: Ground, links: Sequence[Link]) -> dict[str, Commit]:
+    shas = dict.fromkeys(link.sha for link in links)
+    return {sha: await ground.repository.commit(sha) for sha in shas}

@@ -85,6 +85,8 @@ async def test_no_request_finds_a_fault_or_an_answer_that_is_not_described(
         "--seed", "7", "--phases", "coverage,fuzzing", "--max-examples", "5", "--no-shrink",
         "--max-time", "20", "--continue-on-failure", "--warnings", "off", "--checks", CHECKS,
         "--exclude-operation-id", "semantic_search",  # it is off here, which is a 503
+        # There is no repository here, another 503.
+        "--exclude-operation-id", "scan_commits", "--exclude-operation-id", "get_commit_diff",
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=tmp_path,
     )  # fmt: skip
     told, _ = await asyncio.wait_for(process.communicate(), 90)

@@ -67,6 +67,8 @@ CALLS: list[tuple[str, Json]] = [
                                     {"ticket_id": T, "updates": {"title": "x"}}]}),
     ("resolve_tickets", {"ticket_ids": [T]}),
     ("resolve_tickets", {"ticket_ids": ["<mine>", T], "dry_run": True}),
+    ("scan_commits", {"workflow_id": W}),
+    ("get_commit_diff", {"commit_sha": SHA, "workflow_id": W}),
 ]  # fmt: skip
 
 
@@ -85,7 +87,7 @@ class Visitor:
         """Whether it was refused, and what was said."""
         called = BY_NAME[operation]
         given = dict(arguments)
-        names = ("ticket_id", "workflow_id")
+        names = ("ticket_id", "workflow_id", "commit_sha")
         in_path = {name: given.pop(name, "mine") for name in names if f"{{{name}}}" in called.path}
         path = called.path.format(**in_path)
         if called.verb == "GET":

@@ -210,7 +210,7 @@ async def test_a_session_is_of_no_use_with_another_token(database_url: URL) -> N
 async def test_an_sse_client_has_the_tools_that_its_stream_asked_for(web: Web) -> None:
     async with web.sse(query="?toolsets=plan") as client:
         assert [tool.name for tool in (await client.list_tools()).tools] == [
-            "create_tickets", "update_tickets", "resolve_tickets",
+            "create_tickets", "update_tickets", "resolve_tickets", "scan_commits",
         ]  # fmt: skip
 
 

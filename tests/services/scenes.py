@@ -17,6 +17,9 @@ class Scene:
     desk: Desk
     repo: Repo
 
+    async def scan(self, **arguments: Json) -> Json:
+        return await self.desk.scan_commits(**arguments)
+
     async def linked(self, ticket: str) -> list[Json]:
         return (await self.desk.get_ticket(ticket_id=ticket)).get("commits", [])
 

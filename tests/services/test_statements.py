@@ -223,10 +223,11 @@ async def test_every_operation_on_tickets_is_counted_here() -> None:
     counted_here = {operation for operation, _ in WRITES} | {"create_ticket", "create_tickets"}
     writes = {name for name, operation in BY_NAME.items() if operation.kind == "write"}
     # By the same code as others: force_release, record_commit_link, record_status_transition; and
-    # ticket by ticket update_tickets, resolve_tickets.
+    # ticket by ticket update_tickets, resolve_tickets, scan_commits.
     assert writes - counted_here == {
         "update_tickets",
         "resolve_tickets",
+        "scan_commits",
         "configure_board",
         "force_release",
         "record_commit_link",
