@@ -231,27 +231,6 @@ def test_doctor_says_how_to_mend_a_server_that_is_away(
     assert out.endswith("\nNeeds mending: database.\n")
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "told"),
-    [
-        ("GIT_ROOTS", "/nowhere/at/all", "a root is not there"),
-        ("GIT_REPOSITORY", "/etc", "it is not a git repository"),
-    ],
-)
-def test_doctor_says_which_repositories_cannot_be_read(
-    own_server: URL,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    name: str,
-    value: str,
-    told: str,
-) -> None:
-    monkeypatch.setenv(name, value)
-    status, out, _ = say(capsys, "doctor")
-    assert status == 1
-    assert f"FAIL git: {told}\n     mend: " in out
-
-
 def test_a_home_of_a_newer_version_is_left_alone(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
