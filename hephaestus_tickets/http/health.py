@@ -102,7 +102,7 @@ class Health:
     async def _metrics(self, request: Request) -> Response:
         """Of all workflows alike, and so for who may see all of them."""
         session: Session = request.scope[SESSION]
-        if not session.is_of_operator:
+        if not session.sees_all:
             return refused(MetricsDenied())
         try:
             queue = await asyncio.wait_for(self._jobs.queue(), _SECONDS)
@@ -150,8 +150,8 @@ class Health:
 class MetricsDenied(Forbidden):
     def __init__(self) -> None:
         super().__init__(
-            "Metrics tell of all workflows, to administrators of all. Use a token with that access "
-            "(`hephaestus-tickets token create NAME --access admin`, without --workflow)."
+            "Metrics tell of all workflows, to who may see all. Use a token without a limit "
+            "to some (`hephaestus-tickets token create NAME --access read`, without --workflow)."
         )
 
 

@@ -59,7 +59,12 @@ class Session:
     @property
     def is_of_operator(self) -> bool:
         """Whether nothing is kept from it: an administrator of all workflows."""
-        return self.access is Access.ADMIN and self.caller.workflows is None
+        return self.access is Access.ADMIN and self.sees_all
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether every workflow is visible to it, whatever it may write."""
+        return self.caller.workflows is None
 
     def may(self, operation: Operation) -> bool:
         return self.access.allows(
