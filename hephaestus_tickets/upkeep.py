@@ -1,11 +1,13 @@
-"""What passes with time: claims that end, keys that are forgotten."""
+"""What passes with time: claims that end, keys that are forgotten, commits that appear."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from functools import partial
 
+import anyio
 from anyio import CancelScope
 from sqlalchemy import Update
 
@@ -42,24 +44,15 @@ class Upkeep:
         self._units = units
 
     async def run(self) -> None:
-        """Until it is cancelled; whatever goes wrong is logged and tried again, later and later."""
-        failures, forgot_at, verified_at = 0, 0.0, 0.0
-        while True:
-            try:
-                while await self.expire():
-                    pass
-                now = asyncio.get_running_loop().time()
-                if not forgot_at or now - forgot_at >= FORGETS_EVERY_S:
-                    await self.forget()
-                    forgot_at = now
-                if not verified_at or now - verified_at >= VERIFIES_EVERY_S:
-                    await self.verify()
-                    verified_at = now
-                failures = 0
-            except Exception:  # the one loop that must outlive every fault
-                failures += 1
-                logger.exception("upkeep failed; it is tried again")
-            await asyncio.sleep(pause_after_failure(failures, None) if failures else EVERY_S)
+        """Until it is cancelled. A claim that ends waits for no repository."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_again_and_again, self._expire_all, EVERY_S)
+            tasks.start_soon(_again_and_again, self.forget, FORGETS_EVERY_S)
+            tasks.start_soon(_again_and_again, self.verify, VERIFIES_EVERY_S)
+
+    async def _expire_all(self) -> None:
+        while await self.expire():
+            pass
 
     async def expire(self) -> int:
         """Ends claims whose time is over, at most a batch of them; how many there were.
@@ -95,6 +88,19 @@ class Upkeep:
             await self._units.run(
                 _CALLER, lambda work: work.session.execute(idempotency.forgotten(KEPT_SECONDS))
             )
+
+
+async def _again_and_again(step: Callable[[], Awaitable[object]], seconds: float) -> None:
+    """Whatever goes wrong is logged and tried again, later and later."""
+    failures = 0
+    while True:
+        try:
+            await step()
+            failures = 0
+        except Exception:  # what must outlive every fault
+            failures += 1
+            logger.exception("upkeep failed; it is tried again")
+        await asyncio.sleep(pause_after_failure(failures, None) if failures else seconds)
 
 
 async def _with_lapsed(work: UnitOfWork) -> list[str]:

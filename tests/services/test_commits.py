@@ -149,6 +149,22 @@ async def test_what_was_unverified_is_verified_when_its_repository_appears(scene
     assert await _found(scene, "mine") == []
 
 
+async def test_a_server_verifies_by_itself(scene: Scene) -> None:
+    sha = scene.repo.commit({"late.py": "1\n"}, "Comes later")
+    await scene.settings(repository=None)
+    ticket = await scene.desk.make_ticket()
+    await scene.desk.link_commit(ticket_id=ticket, commit_sha=sha)
+    await scene.settings(repository=str(scene.repo.path))
+    upkeep = asyncio.ensure_future(Upkeep(scene.desk.calls.units).run())
+    try:
+        async with asyncio.timeout(15):
+            while "verified" not in (await scene.linked(ticket))[0]:
+                pass  # each look is a call of its own
+    finally:
+        upkeep.cancel()
+        await asyncio.wait([upkeep])
+
+
 async def test_what_is_not_there_is_looked_up_again_later(scene: Scene, sql: Sql) -> None:
     ticket = await scene.desk.make_ticket()
     await scene.desk.link_commit(ticket_id=ticket, commit_sha=NOWHERE, allow_unverified=True)
