@@ -22,6 +22,9 @@ ENV ORT_DISABLE_TELEMETRY=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 
+# Commits are looked up with it, where GIT_ROOTS or GIT_REPOSITORY says so.
+RUN apt-get update && apt-get install --yes --no-install-recommends git \
+    && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /nonexistent \
         --shell /usr/sbin/nologin hephaestus
 COPY --from=build /opt/hephaestus /opt/hephaestus

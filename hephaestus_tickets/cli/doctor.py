@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import platform
+import shutil
 from collections.abc import Iterable
+from pathlib import Path
 
 import typer
 from sqlalchemy import URL, text
 
 from hephaestus_tickets import __version__
+from hephaestus_tickets.adapters.git import GitSettings, Repositories, open_repositories
 from hephaestus_tickets.app import socket_url
 from hephaestus_tickets.app.index_queue import index_queue
 from hephaestus_tickets.db import (
@@ -17,7 +20,9 @@ from hephaestus_tickets.db import (
     blocking_connection,
     check_database,
 )
+from hephaestus_tickets.domain.commits import RepositoryUnavailable
 from hephaestus_tickets.domain.errors import SetupError
+from hephaestus_tickets.domain.text import comma_list
 from hephaestus_tickets.local.health import Finding, check_home
 from hephaestus_tickets.local.settings import HomeSettings
 from hephaestus_tickets.local.visiting import running_socket
@@ -49,6 +54,7 @@ def _versions() -> Finding:
 
 
 def _findings() -> Iterable[Finding]:
+    yield from _repositories(GitSettings())
     settings = DatabaseSettings()
     if settings.host:
         database = _server(settings.url())
@@ -61,6 +67,32 @@ def _findings() -> Iterable[Finding]:
     running = running_socket(home)
     if running is not None:
         yield _index(socket_url(running))
+
+
+def _repositories(settings: GitSettings) -> Iterable[Finding]:
+    """Nothing where none are to be read."""
+    with open_repositories(settings) as repositories:
+        if not repositories.is_open:
+            return
+        absent = [root for root in settings.directories() if not Path(root).is_dir()]
+        if absent:
+            mend = f"make these directories or take them out of GIT_ROOTS: {comma_list(absent)}"
+            yield Finding(name="git", ok=False, detail="a root is not there", mend=mend)
+        elif shutil.which("git") is None:
+            mend = "install git 2.31 or newer where the server runs"
+            yield Finding(name="git", ok=False, detail="git is not installed", mend=mend)
+        else:
+            yield _default_repository(repositories)
+
+
+def _default_repository(repositories: Repositories) -> Finding:
+    try:
+        if repositories.has_default:
+            repositories.open("")
+    except RepositoryUnavailable as refusal:
+        mend = "set GIT_REPOSITORY to a repository that this account may read"
+        return Finding(name="git", ok=False, detail=refusal.reason, mend=mend)
+    return Finding(name="git", ok=True, detail="repositories can be read")
 
 
 def _server(url: URL) -> Finding:

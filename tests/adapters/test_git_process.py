@@ -10,7 +10,7 @@ import stat
 import sys
 import threading
 from collections.abc import Callable, Generator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import anyio
@@ -118,6 +118,18 @@ async def test_what_does_not_answer_is_killed_with_its_children(
     assert len(pids) == 2
     await gone(pids)
     assert "git show did not answer" in caplog.text
+
+
+async def test_only_so_many_run_at_once(fakes: Fakes, place: Place) -> None:
+    git = fakes("echo here; exec sleep 600", 0.5)
+    async with AsyncExitStack() as stack:
+        for _ in range(8):
+            chunks = await stack.enter_async_context(git.running(place, ARGUMENTS))
+            assert await anext(chunks) == b"here\n"
+        with pytest.raises(RepositoryUnavailable, match="too many ask for repositories at once"):
+            await said(git, place)
+    with pytest.raises(RepositoryUnavailable, match="did not answer"):
+        await said(git, place)
 
 
 async def test_what_closed_its_output_and_stays_is_killed(fakes: Fakes, place: Place) -> None:

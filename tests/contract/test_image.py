@@ -80,7 +80,12 @@ def test_what_builds_it_is_not_in_it() -> None:
     build, final = stages()
     assert build[0].rest.endswith(" AS build")
     assert rests(final, "COPY") == ["--from=build /opt/hephaestus /opt/hephaestus"]
-    assert not any(re.search(r"\b(pip|uv|apt-get|apk)\b", run) for run in rests(final, "RUN"))
+    runs = rests(final, "RUN")
+    assert not any(re.search(r"\b(pip|uv|apk)\b", run) for run in runs)
+    # What it runs with beside Python: git, and no more of it than that.
+    [installs] = [run for run in runs if "apt-get" in run]
+    assert "install --yes --no-install-recommends git && " in installs
+    assert installs.endswith("&& rm -rf /var/lib/apt/lists/*")
 
 
 def test_what_is_copied_is_let_through_and_what_is_let_through_is_copied() -> None:

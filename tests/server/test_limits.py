@@ -85,7 +85,7 @@ async def test_a_client_that_never_reads_costs_little_and_slows_nobody(server: S
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(asking.run)
             await _until_nothing_more_is_read_of(asking, other)
-            assert tracemalloc.get_traced_memory()[1] < 8 * MEGABYTE
+            assert tracemalloc.get_traced_memory()[1] < 9 * MEGABYTE  # of lists of tools
             tracemalloc.stop()
             await asking.end()
         asking.answers += await deaf.rest()

@@ -10,7 +10,7 @@ import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import TypeVar
@@ -39,6 +39,7 @@ _LIMITED = (
 )
 _NOT_STARTED = {126, 127}  # said by the shell
 _TO_END_S = 5.0
+_AT_ONCE = 8
 _Answer = TypeVar("_Answer")
 
 
@@ -80,6 +81,9 @@ class Git:
     own: OwnDirectories
     deadline_seconds: float
     search_path: str | None = None
+    turns: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(_AT_ONCE), compare=False, repr=False
+    )
 
     @asynccontextmanager
     async def running(
@@ -90,13 +94,24 @@ class Git:
         The deadline counts while git is waited for, not while the caller is busy with a chunk.
         Raises RepositoryUnavailable, and GitFailed after the last chunk.
         """
-        program, own, variables = await asyncio.to_thread(self._prepared, place)
-        process = await _started([*_LIMITED, program, *OPTIONS, *arguments], own, variables)
-        output = _Output(process, self.deadline_seconds, arguments[0])
+        await self._turn()
         try:
-            yield output
+            program, own, variables = await asyncio.to_thread(self._prepared, place)
+            process = await _started([*_LIMITED, program, *OPTIONS, *arguments], own, variables)
+            output = _Output(process, self.deadline_seconds, arguments[0])
+            try:
+                yield output
+            finally:
+                await output.end()
         finally:
-            await output.end()
+            self.turns.release()
+
+    async def _turn(self) -> None:
+        try:
+            async with asyncio.timeout(self.deadline_seconds):
+                await self.turns.acquire()
+        except TimeoutError as error:
+            raise RepositoryUnavailable("too many ask for repositories at once") from error
 
     def _prepared(self, place: Place) -> tuple[str, Path, dict[str, str]]:
         program = shutil.which("git", path=self.search_path)
