@@ -188,6 +188,7 @@ def _joined(before: CommitsScanned, after: CommitsScanned) -> CommitsScanned:
         update={
             "commits": max(before.commits, after.commits),
             "linked": before.linked + after.linked,
+            "unverified_because": before.unverified_because or after.unverified_because,
             "resolved": before.resolved + after.resolved,
             "unblocked_tickets": [
                 name
@@ -208,6 +209,8 @@ def _told(found: CommitsScanned) -> list[str]:
         f"Looked at {commits} up to {found.head[:12]}.",
         f"{linked}: {len(found.linked):,}{more}.",
     ]
+    if found.unverified_because:
+        lines.append(f"Not verified: {found.unverified_because}.")
     for words, names in ((resolved, found.resolved), (unblocked, found.unblocked_tickets)):
         if names:
             lines.append(f"{words}: {comma_list(names)}.")

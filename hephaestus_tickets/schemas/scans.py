@@ -20,6 +20,7 @@ Since = Annotated[
 class LinkFound(Reply):
     ticket_id: str
     commit_sha: str
+    verified: bool = False
 
 
 class NotResolved(Reply):
@@ -30,6 +31,9 @@ class NotResolved(Reply):
 class CommitsScanned(WriteReply):
     commits: int = Field(description="How many were looked at")
     linked: list[LinkFound] = Field(default=[], description="New links, the oldest first")
+    unverified_because: str | None = Field(
+        default=None, description="Linked without their facts, which are looked up again later"
+    )
     resolved: list[str] = Field(default=[])
     unblocked_tickets: list[str] = Field(default=[])
     not_resolved: list[NotResolved] = Field(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from hephaestus_tickets.adapters.git import Repository
 from hephaestus_tickets.domain.budget import ENVELOPE_BYTES, REPLY_BYTES
 from hephaestus_tickets.domain.commits import (
-    Commit,
     CommitDiff,
     CommitNotFound,
     DiffPlace,
@@ -16,13 +16,14 @@ from hephaestus_tickets.domain.commits import (
     parsed_sha,
 )
 from hephaestus_tickets.domain.cursor import decode_cursor, encode_cursor
+from hephaestus_tickets.domain.vocabulary import LinkMethod
 from hephaestus_tickets.queries import commits
 from hephaestus_tickets.schemas.commit_replies import CommitDiffView
 from hephaestus_tickets.schemas.parameters import Actor, DiffPath, NextCursor, Sha, WithHunks
 from hephaestus_tickets.schemas.plans import DryRun
 from hephaestus_tickets.schemas.scans import Branch, CommitsScanned, Resolves, Since
 from hephaestus_tickets.schemas.types import WorkflowId
-from hephaestus_tickets.services.commit_links import repository_of
+from hephaestus_tickets.services.commit_links import CommitLink, repository_of
 from hephaestus_tickets.services.commit_views import MESSAGE_BYTES, diff_view
 from hephaestus_tickets.services.lookup import workflow_for_read
 from hephaestus_tickets.services.scan_links import Orders, write
@@ -33,6 +34,7 @@ from hephaestus_tickets.services.unit_of_work import UnitOfWork
 _CURSOR = "diff"
 FILES_WITH_HUNKS, FILES_LISTED = 50, 500
 LINKS_AT_ONCE = 200
+SECONDS_READING = 30.0
 
 
 class CommitService:
@@ -88,10 +90,11 @@ class CommitService:
         chosen = self._work.caller.workflow(workflow_id)
         ground = await survey(self._work, chosen, branch, since)
         seen = await look_through(self._work, ground)
-        links = seen.links[:LINKS_AT_ONCE]
+        commits_read = await _read(ground, seen.links[:LINKS_AT_ONCE])
+        links = [link for link in seen.links[:LINKS_AT_ONCE] if link.sha in commits_read]
         orders = Orders(
             links=links,
-            commits=await _facts(ground, links),
+            commits=commits_read,
             agent_id=actor,
             branch=ground.branch,
             resolves=resolve,
@@ -145,6 +148,31 @@ def _place_in(cursor: str) -> DiffPlace:
     return DiffPlace(file=int(file), line=int(line))
 
 
-async def _facts(ground: Ground, links: Sequence[Link]) -> dict[str, Commit]:
-    shas = dict.fromkeys(link.sha for link in links)
-    return {sha: await ground.repository.commit(sha) for sha in shas}
+async def _read(ground: Ground, links: Sequence[Link]) -> dict[str, CommitLink]:
+    """The commits of the first links, as many as can be read in time; one of them at least.
+
+    One that cannot be read, as in a clone that lacks old files, is linked without its facts: it
+    would be in the way of all others for ever.
+    """
+    read: dict[str, CommitLink] = {}
+    ends = time.monotonic() + SECONDS_READING
+    for link in links:
+        if read and time.monotonic() > ends:
+            break
+        if link.sha not in read:
+            read[link.sha] = await _commit(ground.repository, link)
+    return read
+
+
+async def _commit(repository: Repository, link: Link) -> CommitLink:
+    try:
+        facts = await repository.commit(link.sha)
+    except RepositoryUnavailable as refusal:
+        doubt = refusal.reason
+    except CommitNotFound:
+        doubt = "its repository has lost the commit"
+    else:
+        return CommitLink(sha=link.sha, facts=facts, method=LinkMethod.AUTO_DETECTED)
+    return CommitLink(
+        sha=link.sha, message=link.subject, doubt=doubt, method=LinkMethod.AUTO_DETECTED
+    )

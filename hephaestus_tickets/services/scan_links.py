@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from hephaestus_tickets.domain.commits import Commit
 from hephaestus_tickets.domain.errors import TicketError
 from hephaestus_tickets.domain.lifecycle import plan_resolution
-from hephaestus_tickets.domain.text import one_line
 from hephaestus_tickets.domain.together import blockers_first
-from hephaestus_tickets.domain.vocabulary import Category, CommentType, LinkMethod
+from hephaestus_tickets.domain.vocabulary import Category, CommentType
 from hephaestus_tickets.models import TicketRow
 from hephaestus_tickets.queries import planning, scans
 from hephaestus_tickets.queries.tickets import database_clock
@@ -29,15 +27,13 @@ from hephaestus_tickets.services.recording import Recorder
 from hephaestus_tickets.services.scanning import Ground, Link
 from hephaestus_tickets.services.unit_of_work import Outdated, UnitOfWork
 
-_SUBJECT = 200
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orders:
     """What is to be written: these links, by these commits, in an agent's name."""
 
     links: Sequence[Link]
-    commits: Mapping[str, Commit]
+    commits: Mapping[str, CommitLink]
     agent_id: str
     branch: str
     resolves: bool
@@ -88,13 +84,16 @@ async def _linked_and_resolved(work: UnitOfWork, workflow: Workflow, orders: Ord
         for link in orders.links
         if await _is_linked(recorder, tickets[link.ticket], orders.commits[link.sha])
     ]
-    closing: dict[int, Commit] = {}
+    closing: dict[int, Link] = {}
     for link in linked:
         if orders.resolves and link.closes and not tickets[link.ticket].is_resolved:
-            closing.setdefault(link.ticket, orders.commits[link.sha])
+            closing.setdefault(link.ticket, link)
     located = {number: _located(tickets[number], workflow) for number in closing}
     await work.session.flush()
-    return await _resolved(recorder, located, closing, linked, orders.branch)
+    moves = {number: _order(located[number], link, orders) for number, link in closing.items()}
+    written = Written(linked=linked)
+    await _resolve(work, located, moves, written)
+    return written
 
 
 async def _locked(work: UnitOfWork, workflow: Workflow, orders: Orders) -> dict[int, TicketRow]:
@@ -107,9 +106,8 @@ async def _locked(work: UnitOfWork, workflow: Workflow, orders: Orders) -> dict[
     return {row.id: row for row in rows}
 
 
-async def _is_linked(recorder: Recorder, ticket: TicketRow, commit: Commit) -> bool:
+async def _is_linked(recorder: Recorder, ticket: TicketRow, link: CommitLink) -> bool:
     """False where it was linked meanwhile."""
-    link = CommitLink(sha=commit.sha, facts=commit, method=LinkMethod.AUTO_DETECTED)
     is_new = await write_link(recorder, ticket.id, link)
     if is_new:
         renew_if_held(recorder, ticket)
@@ -122,39 +120,36 @@ def _located(ticket: TicketRow, workflow: Workflow) -> Located:
     return Located(ticket.id, ticket.external_ref, ticket.status, ticket.is_resolved, workflow)
 
 
-async def _resolved(
-    recorder: Recorder,
+async def _resolve(
+    work: UnitOfWork,
     located: Mapping[int, Located],
-    closing: Mapping[int, Commit],
-    linked: list[Link],
-    branch: str,
-) -> Written:
+    moves: Mapping[int, MoveOrder],
+    written: Written,
+) -> None:
     """Blockers first, so that what they block is not refused for them; a refusal undoes itself."""
-    work, written = recorder.work, Written(linked=linked)
-    edges = await work.session.execute(planning.blockers_among(closing))
-    for number in blockers_first(closing, [(blocked, blocker) for blocked, blocker in edges]):
-        order = _order(located[number], recorder.agent_id, closing[number], branch)
+    edges = await work.session.execute(planning.blockers_among(moves))
+    for number in blockers_first(moves, [(blocked, blocker) for blocked, blocker in edges]):
         try:
             async with work.session.begin_nested():
-                written.moved[number] = await move_ticket(work, located[number], order)
+                written.moved[number] = await move_ticket(work, located[number], moves[number])
         except TicketError as refusal:
             written.refused[number] = refusal
-    return written
 
 
-def _order(located: Located, agent_id: str, commit: Commit, branch: str) -> MoveOrder:
+def _order(located: Located, link: Link, orders: Orders) -> MoveOrder:
     """As resolve_ticket would have it; what a branch is scanned for is on that branch."""
     board = located.workflow.board
-    subject = one_line(commit.message.strip().partition("\n")[0], _SUBJECT)
+    shas = [] if orders.commits[link.sha].facts is None else [link.sha]
+    is_there = orders.branch == board.settings.branch
     return MoveOrder(
         target=board.first(Category.DONE),
         decide=partial(plan_resolution, board=board),
-        agent_id=agent_id,
-        comment=f"Resolved by commit {commit.sha[:12]}: {subject}",
+        agent_id=orders.agent_id,
+        comment=f"Resolved by commit {link.sha[:12]}: {link.subject}",
         comment_type=CommentType.RESOLUTION,
         proof=Proof(
             branch=board.settings.branch,
-            shas=[commit.sha],
-            on_branch=frozenset([commit.sha] if branch == board.settings.branch else []),
+            shas=shas,
+            on_branch=frozenset(shas if is_there else []),
         ),
     )

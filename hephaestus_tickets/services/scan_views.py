@@ -22,9 +22,14 @@ def scan_reply(ground: Ground, orders: Orders, written: Written, commits: int) -
     reply = CommitsScanned(
         commits=commits,
         linked=[
-            LinkFound(ticket_id=ticket_id(link.ticket), commit_sha=link.sha)
+            LinkFound(
+                ticket_id=ticket_id(link.ticket),
+                commit_sha=link.sha,
+                verified=orders.commits[link.sha].facts is not None,
+            )
             for link in written.linked
         ],
+        unverified_because=_doubt(orders, written),
         resolved=[ticket_id(number) for number in written.moved],
         unblocked_tickets=unblocked[:_NAMED],
         head=ground.head,
@@ -34,6 +39,11 @@ def scan_reply(ground: Ground, orders: Orders, written: Written, commits: int) -
     )
     room = _BUDGET - json_size(reply.model_dump(mode="json"))
     return reply.model_copy(update={"not_resolved": _reasons(written.refused, room)})
+
+
+def _doubt(orders: Orders, written: Written) -> str | None:
+    """Of the first that has one: it is mostly the same for all."""
+    return next(filter(None, (orders.commits[link.sha].doubt for link in written.linked)), None)
 
 
 def _still_open(written: Written) -> list[str]:

@@ -11,12 +11,14 @@ from hephaestus_tickets.adapters.git.repository import Repository
 from hephaestus_tickets.domain.commits import LoggedCommit, parsed_sha
 from hephaestus_tickets.domain.ids import parse_id
 from hephaestus_tickets.domain.mentions import mentions
+from hephaestus_tickets.domain.text import one_line
 from hephaestus_tickets.queries import scans
 from hephaestus_tickets.services.lookup import Workflow, workflow_for_read
 from hephaestus_tickets.services.unit_of_work import UnitOfWork
 
 # So many commits' words, and so many words, are looked up together.
 _COMMITS, _WORDS = 500, 5_000
+_SUBJECT = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,7 @@ class Link:
 
     ticket: int
     sha: str
+    subject: str
     closes: bool
 
 
@@ -96,10 +99,14 @@ async def _links(work: UnitOfWork, ground: Ground, commits: Sequence[LoggedCommi
     refs = {each.ref for commit in commits for each in mentions(commit.message, ground.patterns)}
     known = await _tickets(work, ground.workflow.workflow_id, refs)
     return [
-        Link(ticket=ticket, sha=commit.sha, closes=closes)
+        Link(ticket=ticket, sha=commit.sha, subject=_subject(commit.message), closes=closes)
         for commit in commits
         for ticket, closes in reversed(_mentioned(commit.message, ground.patterns, known).items())
     ]
+
+
+def _subject(message: str) -> str:
+    return one_line(message.strip().partition("\n")[0], _SUBJECT)
 
 
 def _mentioned(message: str, patterns: Sequence[str], known: Mapping[str, int]) -> dict[int, bool]:

@@ -74,7 +74,7 @@ def test_it_says_it_to_programs_or_to_nobody(
     _, out, _ = say(capsys, "scan", str(repo.path), "--json", "--no-resolve")
     assert json.loads(out) == {
         "commits": 1,
-        "linked": [{"ticket_id": ticket, "commit_sha": sha}],
+        "linked": [{"ticket_id": ticket, "commit_sha": sha, "verified": True}],
         "head": sha,
         "complete": True,
     }

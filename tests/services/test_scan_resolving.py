@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from tests.adapters.git_repositories import cloned
 from tests.services.actors import Sql, changes, in_session
-from tests.services.scenes import Scene
+from tests.services.scenes import Scene, link
 
 
 async def test_a_closing_word_resolves(scene: Scene) -> None:
@@ -39,7 +42,7 @@ async def test_a_resolved_ticket_is_only_linked(scene: Scene) -> None:
     await scene.desk.resolve_ticket(ticket_id=ticket)
     sha = scene.repo.commit(message=f"Fixes {ticket}")
     reply = await scene.scan()
-    assert reply["linked"] == [{"ticket_id": ticket, "commit_sha": sha}]
+    assert reply["linked"] == [link(ticket, sha)]
     assert "resolved" not in reply
     assert "not_resolved" not in reply
 
@@ -93,3 +96,45 @@ async def test_a_transition_that_the_board_does_not_have_is_told(scene: Scene) -
     scene.repo.commit(message=f"Fixes {ticket}")
     [refused] = (await scene.scan())["not_resolved"]
     assert "cannot move from 'backlog' to 'done'" in refused["reason"]
+
+
+async def test_a_commit_on_the_boards_branch_is_the_one_that_the_board_wants(scene: Scene) -> None:
+    await scene.settings(branch="main", require_commit_on_done=True)
+    ticket, other = await scene.desk.make_ticket(), await scene.desk.make_ticket()
+    scene.repo.git("switch", "--quiet", "-c", "feature")
+    scene.repo.commit(message=f"Fixes {other}")
+    scene.repo.git("switch", "--quiet", "main")
+    scene.repo.commit(message=f"Fixes {ticket}")
+    assert (await scene.scan())["resolved"] == [ticket]
+    [refused] = (await scene.scan(branch="feature"))["not_resolved"]
+    assert refused["ticket_id"] == other
+    assert "needs a verified commit on the branch 'main'" in refused["reason"]
+
+
+async def test_what_cannot_be_read_is_linked_and_resolves_all_the_same(
+    scene: Scene, tmp_path: Path
+) -> None:
+    """A clone without the files' contents knows what the commits say, and no more."""
+    ticket = await scene.desk.make_ticket()
+    sha = scene.repo.commit({"a.py": "1\n"}, f"Add a page\n\nFixes {ticket}")
+    scene.repo.config("uploadpack.allowFilter", "true")
+    cloned(scene.repo, tmp_path / "partial", "--filter=blob:none", "--no-checkout")
+    await scene.settings(repository="partial")
+    reply = await scene.scan()
+    assert reply["linked"] == [{"ticket_id": ticket, "commit_sha": sha}]
+    assert "lacks objects" in reply["unverified_because"]
+    assert reply["resolved"] == [ticket]
+    assert reply["complete"]
+    [found] = await scene.linked(ticket)
+    assert (found["commit_sha"], found["message"]) == (sha, "Add a page")
+    assert "verified" not in found
+
+
+async def test_what_cannot_be_read_is_not_what_a_board_wants(scene: Scene, tmp_path: Path) -> None:
+    ticket = await scene.desk.make_ticket()
+    scene.repo.commit({"a.py": "1\n"}, f"Fixes {ticket}")
+    scene.repo.config("uploadpack.allowFilter", "true")
+    cloned(scene.repo, tmp_path / "partial", "--filter=blob:none", "--no-checkout")
+    await scene.settings(repository="partial", require_commit_on_done=True)
+    [refused] = (await scene.scan())["not_resolved"]
+    assert "needs a verified commit" in refused["reason"]

@@ -17,7 +17,7 @@ from tests.adapters.git_repositories import cloned, new_repository
 from tests.services.actors import Sql, shown
 from tests.services.replies import sent
 from tests.services.rows import insert_blockers, insert_tickets, number_of
-from tests.services.scenes import Scene, name
+from tests.services.scenes import Scene, link, name
 
 NOWHERE = "f" * 40
 
@@ -28,14 +28,14 @@ async def test_a_mention_becomes_a_verified_link(scene: Scene) -> None:
     reply = await scene.scan()
     assert reply == {
         "commits": 2,
-        "linked": [{"ticket_id": ticket, "commit_sha": sha}],
+        "linked": [link(ticket, sha)],
         "head": sha,
         "complete": True,
     }
-    [link] = await scene.linked(ticket)
-    assert link["commit_sha"] == sha
-    assert link["verified"]
-    assert link["message"] == f"Begin {ticket}\n\nMore of it."
+    [found] = await scene.linked(ticket)
+    assert found["commit_sha"] == sha
+    assert found["verified"]
+    assert found["message"] == f"Begin {ticket}\n\nMore of it."
     assert await scene.desk.status_of(ticket) == "backlog"
 
 
@@ -68,7 +68,7 @@ async def test_it_goes_on_where_the_last_one_ended(scene: Scene) -> None:
     sha = scene.repo.commit(message=f"For {ticket}")
     reply = await scene.scan()
     assert reply["commits"] == 1
-    assert reply["linked"] == [{"ticket_id": ticket, "commit_sha": sha}]
+    assert reply["linked"] == [link(ticket, sha)]
 
 
 async def test_original_ids_are_mentions_in_their_workflow_alone(scene: Scene, sql: Sql) -> None:
@@ -79,7 +79,7 @@ async def test_original_ids_are_mentions_in_their_workflow_alone(scene: Scene, s
     name(sql, ticket, "HADOOP-12")
     name(sql, foreign, "bd-a1b2")
     sha = scene.repo.commit(message=f"HADOOP-12: not HADOOP-123, bd-a1b2 or {foreign}")
-    assert (await scene.scan())["linked"] == [{"ticket_id": ticket, "commit_sha": sha}]
+    assert (await scene.scan())["linked"] == [link(ticket, sha)]
     assert await scene.linked(elsewhere) == []
 
 
@@ -92,7 +92,7 @@ async def test_patterns_of_the_board_find_numbers(scene: Scene, sql: Sql) -> Non
     name(sql, imported, number)
     second = scene.repo.commit(message=f"See bug {number}")
     # A number is an original id first of all.
-    assert (await scene.scan())["linked"] == [{"ticket_id": imported, "commit_sha": second}]
+    assert (await scene.scan())["linked"] == [link(imported, second)]
     assert [link["commit_sha"] for link in await scene.linked(own)] == [first]
 
 
@@ -148,7 +148,7 @@ async def test_another_branch_is_looked_through_by_itself(scene: Scene) -> None:
     scene.repo.git("switch", "--quiet", "main")
     assert "linked" not in await scene.scan()
     reply = await scene.scan(branch="feature")
-    assert reply["linked"] == [{"ticket_id": ticket, "commit_sha": sha}]
+    assert reply["linked"] == [link(ticket, sha)]
     await scene.settings(branch="feature")
     assert (await scene.scan())["commits"] == 0
 
@@ -161,7 +161,7 @@ async def test_a_rewritten_branch_is_looked_through_again(scene: Scene) -> None:
     scene.repo.git("reflog", "expire", "--expire=now", "--all")
     scene.repo.git("gc", "--quiet", "--prune=now")
     reply = await scene.scan()
-    assert reply["linked"] == [{"ticket_id": ticket, "commit_sha": scene.repo.sha()}]
+    assert reply["linked"] == [link(ticket, scene.repo.sha())]
     assert reply["resolved"] == [ticket]
 
 
@@ -171,7 +171,7 @@ async def test_another_repository_has_a_mark_of_its_own(scene: Scene, tmp_path: 
     other = new_repository(tmp_path / "other")
     sha = other.commit(message=f"For {ticket}")
     await scene.settings(repository="other")
-    assert (await scene.scan())["linked"] == [{"ticket_id": ticket, "commit_sha": sha}]
+    assert (await scene.scan())["linked"] == [link(ticket, sha)]
 
 
 async def test_a_copy_of_the_repository_links_nothing_twice(scene: Scene, tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ async def test_it_may_begin_after_a_commit(scene: Scene) -> None:
     sha = scene.repo.commit(message=f"New work on {ticket}")
     reply = await scene.scan(since=start[:12])
     assert reply["commits"] == 1
-    assert reply["linked"] == [{"ticket_id": ticket, "commit_sha": sha}]
+    assert reply["linked"] == [link(ticket, sha)]
     assert (await scene.scan())["commits"] == 0
 
 
