@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 
 import anyio
@@ -20,7 +21,7 @@ from hephaestus_tickets.domain.commits import (
 )
 from hephaestus_tickets.domain.indexing import pause_after_failure
 from hephaestus_tickets.queries import boards, claims, commits, idempotency
-from hephaestus_tickets.queries.tickets import database_clock
+from hephaestus_tickets.queries.tickets import database_clock, lock_ticket
 from hephaestus_tickets.services.claims import expire as end_claim
 from hephaestus_tickets.services.commit_links import repository_of, verify_link
 from hephaestus_tickets.services.lookup import parsed_workflow, workflow_for_read
@@ -78,8 +79,8 @@ class Upkeep:
         taken = commits.take_unverified(MOST_AT_ONCE, has_default=repositories.has_default)
         links = await self._units.run(_CALLER, partial(_taken, taken))
         found = 0
-        for number, sha, workflow_id in links:
-            found += await self._units.run(_CALLER, partial(_verify, number, sha, workflow_id))
+        for link in links:
+            found += await self._units.run(_CALLER, partial(_verify, link))
         return found
 
     async def forget(self) -> None:
@@ -122,24 +123,39 @@ async def expire(workflow_id: str, work: UnitOfWork) -> int:
     return len(lapsed)
 
 
-async def _taken(statement: Update, work: UnitOfWork) -> list[tuple[int, str, str]]:
-    """(link, sha, workflow)."""
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """A link that is to be looked up, and whose it is."""
+
+    number: int
+    ticket: int
+    sha: str
+    workflow_id: str
+
+
+async def _taken(statement: Update, work: UnitOfWork) -> list[_Due]:
     numbers = list(await work.session.scalars(statement))
     rows = await work.session.execute(commits.links_with_workflow(numbers))
-    return [(number, sha, workflow_id) for number, sha, workflow_id in rows]
+    return [_Due(*row) for row in rows]
 
 
-async def _verify(number: int, sha: str, workflow_id: str, work: UnitOfWork) -> bool:
-    """No connection is held while git is asked; the link may be verified or gone after that."""
-    workflow = await workflow_for_read(work, workflow_id)
+async def _verify(link: _Due, work: UnitOfWork) -> bool:
+    """No connection is held while git is asked; the link may be verified or gone after that.
+
+    The ticket is held, as by whoever links a commit: the same one is not linked meanwhile.
+    """
+    workflow = await workflow_for_read(work, link.workflow_id)
     await work.rest()
     try:
         repository = repository_of(work, workflow)
-        facts = None if repository is None else await repository.commit(sha)
+        facts = None if repository is None else await repository.commit(link.sha)
     except (RepositoryUnavailable, CommitNotFound, AmbiguousCommit):
         return False
-    row = (await work.session.scalars(commits.lock_link(number))).first()
-    if facts is None or row is None:
+    if facts is None:
+        return False
+    await work.session.execute(lock_ticket(link.ticket))
+    row = (await work.session.scalars(commits.lock_link(link.number))).first()
+    if row is None:
         return False
     await verify_link(work, row, facts)
     return True

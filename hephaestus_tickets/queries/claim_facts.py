@@ -26,6 +26,7 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from hephaestus_tickets.domain.vocabulary import ChangeType, CommentType
 from hephaestus_tickets.models import BlockerRow, CommentRow, CommitRow, HistoryRow, TicketRow
+from hephaestus_tickets.queries.commits import TOLD
 from hephaestus_tickets.queries.rows import Rows, as_json
 
 
@@ -76,17 +77,8 @@ def _resolved_blockers() -> Rows:
 def _commits() -> Rows:
     return (
         select(
-            CommitRow.commit_sha,
             _text(CommitRow.message).label("message"),
-            CommitRow.agent_id,
-            CommitRow.verified,
-            CommitRow.linked_at,
-            CommitRow.link_method,
-            CommitRow.author,
-            CommitRow.committed_at,
-            CommitRow.files_changed,
-            CommitRow.insertions,
-            CommitRow.deletions,
+            *TOLD,
         )
         .where(CommitRow.ticket_id == _number("ticket"))
         .order_by(CommitRow.linked_at.desc(), CommitRow.id.desc())

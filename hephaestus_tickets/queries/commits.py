@@ -24,6 +24,20 @@ from hephaestus_tickets.models import BoardRow, CommitRow, TicketRow, WorkflowRo
 from hephaestus_tickets.queries.rows import Rows
 from hephaestus_tickets.queries.tickets import in_scope
 
+# What is told of a commit beside its message.
+TOLD = (
+    CommitRow.agent_id,
+    CommitRow.commit_sha,
+    CommitRow.verified,
+    CommitRow.linked_at,
+    CommitRow.link_method,
+    CommitRow.author,
+    CommitRow.committed_at,
+    CommitRow.files_changed,
+    CommitRow.insertions,
+    CommitRow.deletions,
+)
+
 
 def unverified_of(ticket: int, sha: str) -> Select[CommitRow]:
     """A ticket's unverified link to a commit of this whole sha, of which it may have a part."""
@@ -115,9 +129,9 @@ def take_unverified(limit: int, *, has_default: bool) -> Update:
 
 
 def links_with_workflow(numbers: Iterable[int]) -> Rows:
-    """(id, sha, workflow) of these links."""
+    """(id, ticket, sha, workflow) of these links."""
     return (
-        select(CommitRow.id, CommitRow.commit_sha, TicketRow.workflow_id)
+        select(CommitRow.id, CommitRow.ticket_id, CommitRow.commit_sha, TicketRow.workflow_id)
         .join(TicketRow, TicketRow.id == CommitRow.ticket_id)
         .where(CommitRow.id == any_(literal(list(numbers), ARRAY(BigInteger))))
         .order_by(TicketRow.workflow_id, CommitRow.id)

@@ -31,6 +31,7 @@ from hephaestus_tickets.models import (
     LinkRow,
     TicketRow,
 )
+from hephaestus_tickets.queries.commits import TOLD
 from hephaestus_tickets.queries.rows import Rows, as_json
 from hephaestus_tickets.queries.tickets import in_given_scope, is_named
 from hephaestus_tickets.queries.timeline import SHORT
@@ -150,17 +151,8 @@ def _latest_commits() -> Rows:
     return (
         select(
             CommitRow.id,
-            CommitRow.agent_id,
-            CommitRow.commit_sha,
             _text(CommitRow.message),
-            CommitRow.verified,
-            CommitRow.linked_at,
-            CommitRow.link_method,
-            CommitRow.author,
-            CommitRow.committed_at,
-            CommitRow.files_changed,
-            CommitRow.insertions,
-            CommitRow.deletions,
+            *TOLD,
         )
         .where(CommitRow.ticket_id == _IT.id)
         .correlate(_IT)

@@ -184,12 +184,10 @@ async def verify_link(work: UnitOfWork, row: CommitRow, facts: Commit) -> None:
 async def on_branch(work: UnitOfWork, workflow: Workflow, shas: Iterable[str]) -> frozenset[str]:
     """Those of the commits that the board's branch has, asked on no connection.
 
-    None of them where the workflow has no repository. Raises RepositoryUnavailable, BranchNotFound.
+    Raises RepositoryUnavailable, where the workflow has none too, and BranchNotFound.
     """
     wanted = list(shas)
-    repository = repository_of(work, workflow)
-    if repository is None:
-        raise RepositoryUnavailable("its board names none, and the operator has set none")
+    repository = work.repositories.open(workflow.board.settings.repository)
     await work.rest()
     tip = await repository.tip(workflow.board.settings.branch)
     return frozenset(await repository.reachable(wanted, tip)) if wanted else frozenset()

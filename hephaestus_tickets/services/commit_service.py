@@ -23,7 +23,7 @@ from hephaestus_tickets.schemas.parameters import Actor, DiffPath, NextCursor, S
 from hephaestus_tickets.schemas.plans import DryRun
 from hephaestus_tickets.schemas.scans import Branch, CommitsScanned, Resolves, Since
 from hephaestus_tickets.schemas.types import WorkflowId
-from hephaestus_tickets.services.commit_links import CommitLink, repository_of
+from hephaestus_tickets.services.commit_links import CommitLink
 from hephaestus_tickets.services.commit_views import MESSAGE_BYTES, diff_view
 from hephaestus_tickets.services.lookup import workflow_for_read
 from hephaestus_tickets.services.scan_links import Orders, write
@@ -118,18 +118,17 @@ class CommitService:
     async def _opened(self, workflow_ids: list[str]) -> list[Repository]:
         """Raises RepositoryUnavailable where none of the workflows has one to read."""
         opened: dict[str, Repository] = {}
-        refusal = RepositoryUnavailable("its board names none, and the operator has set none")
+        refusals: list[RepositoryUnavailable] = []
         for workflow_id in workflow_ids:
             workflow = await workflow_for_read(self._work, workflow_id)
             try:
-                repository = repository_of(self._work, workflow)
-            except RepositoryUnavailable as error:
-                refusal = error
-                continue
-            if repository is not None:
+                repository = self._work.repositories.open(workflow.board.settings.repository)
+            except RepositoryUnavailable as refusal:
+                refusals.append(refusal)
+            else:
                 opened[repository.key] = repository
         if not opened:
-            raise refusal
+            raise refusals[-1]
         return list(opened.values())
 
 
